@@ -1,0 +1,6 @@
+//! The host -> [`facts::Snapshot`].
+#![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "this room reads the host")]
+
+pub mod holders;
+pub mod owners;
+pub mod sockets;

@@ -1,0 +1,36 @@
+//! What was read from a host, as plain data: the [`Snapshot`] and its parts.
+//!
+//! Input: nothing; `collect` fills these types from a live host, and [`Snapshot::from_json`] from a
+//! file that it saved. Output: the same, to every other room. The rules:
+//!
+//! * **No I/O and no judgement.** A fact is what the kernel, a file or a daemon said. What it means
+//!   is decided in `judge`.
+//! * **What is not known is said.** A part that was not asked for, could not be read, or could be
+//!   read only in part is a [`Part`] other than [`Part::Known`], with a [`Gap`] that says why. An
+//!   empty list means "read, and there is none".
+//! * **Stable order.** Lists are sorted by their key, so that two snapshots of a quiet host are
+//!   equal but for the time.
+//! * **Safe to share.** Command lines are absent unless they were asked for; environments are never
+//!   read.
+//!
+//! Numbers are in host byte order throughout: the collector converts at the edge.
+
+mod cgroup;
+mod host;
+mod ids;
+mod network;
+mod owner;
+mod part;
+mod process;
+mod snapshot;
+mod socket;
+
+pub use cgroup::{Cgroup, ContainerEngine, ContainerRef, Placement};
+pub use host::{Collector, HolderMethod, Host};
+pub use ids::{CgroupId, IfIndex, Inode, NetnsId, Pid, Port, Uid};
+pub use network::{Address, Link, NetNamespace};
+pub use owner::{Container, Package, PublishedPort, SystemdUnit, User};
+pub use part::{Gap, Part, Remedy};
+pub use process::{Executable, Holder, Process};
+pub use snapshot::{FORMAT, LoadError, Snapshot};
+pub use socket::{Endpoint, Family, KernelOwner, Kind, Protocol, Queue, Socket, State};
