@@ -40,6 +40,10 @@ pub fn passwd(bytes: &[u8]) {
     let _ = crate::users::parse(bytes, &[Uid(0), Uid(u32::MAX)]);
 }
 
+/// All of them.
+pub const ALL: &[fn(&[u8])] =
+    &[proc_stat, proc_cgroup, proc_cmdline, proc_link, ring_fdinfo, mountinfo, passwd];
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -53,7 +57,3 @@ mod tests {
         }
     }
 }
-
-/// All of them.
-pub const ALL: &[fn(&[u8])] =
-    &[proc_stat, proc_cgroup, proc_cmdline, proc_link, ring_fdinfo, mountinfo, passwd];

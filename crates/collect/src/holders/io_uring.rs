@@ -38,19 +38,14 @@ pub(super) fn holders(
         }
         match table {
             Ok(Table::Sockets(inodes)) => {
-                holders.extend(
-                    inodes
-                        .into_iter()
-                        .filter(|inode| wanted.contains(*inode))
-                        .map(|inode| Holder { inode, pid, fd, io_uring: true }),
-                )
+                let held = inodes.into_iter().filter(|inode| wanted.contains(*inode));
+                holders.extend(held.map(|inode| Holder { inode, pid, fd, io_uring: true }));
             }
             Ok(Table::Busy) => busy += 1,
-            // Locked three times in a row is far less likely than a table kept free for later.
-            Ok(Table::Bare) => {}
             Err(Errno::ACCESS | Errno::PERM) => denied += 1,
-            // The process has ended.
-            Err(_) => {}
+            // Locked three times in a row is far less likely than a table kept free for later; and
+            // any other error is that of a process which has ended.
+            Ok(Table::Bare) | Err(_) => {}
         }
     }
     holders.sort_unstable();

@@ -8,9 +8,8 @@ use rustix::ffi::CStr;
 use rustix::fs::{AtFlags, Mode, OFlags, RawDir, Stat};
 use rustix::io::Errno;
 
-/// Room for directory entries: one page of the page cache would do, but a big process needs fewer
-/// calls with more.
-const DIRECTORY_BYTES: usize = 32 * 1024;
+/// Room for directory entries: 24 bytes and a short name each, so about 500 of them in one call.
+const DIRECTORY_BYTES: usize = 16 * 1024;
 
 /// More than any file that is read whole may have; `fdinfo` of an io_uring lists each request.
 const FILE_BYTES: usize = 16 * 1024 * 1024;
