@@ -80,6 +80,7 @@ enum Op {
     JumpIfDiffer(Reg, Reg, Label),
     Jump(Label),
     Call(i32),
+    CallByType(i32),
     Exit,
     Here(Label),
 }
@@ -148,6 +149,11 @@ impl Assembler {
         self.push(Op::Call(helper))
     }
 
+    /// `r0 = function(r1, …)`, a function of the kernel by its BTF id.
+    pub(super) fn call_by_type(&mut self, id: i32) -> &mut Self {
+        self.push(Op::CallByType(id))
+    }
+
     /// `exit`
     pub(super) fn exit(&mut self) -> &mut Self {
         self.push(Op::Exit)
@@ -210,6 +216,8 @@ const BPF_JMP_JEQ_K: u8 = 0x15;
 const BPF_JMP_JNE_X: u8 = 0x5d;
 const BPF_JMP_JA: u8 = 0x05;
 const BPF_JMP_CALL: u8 = 0x85;
+/// In the source register of a call: the number is a BTF id.
+const BPF_PSEUDO_KFUNC_CALL: u8 = 2;
 const BPF_JMP_EXIT: u8 = 0x95;
 
 impl Insn {
@@ -238,6 +246,7 @@ impl Insn {
                 Self::new(BPF_JMP_JNE_X, one, other, distance(label), 0)
             }
             Op::Jump(label) => Self::new(BPF_JMP_JA, R0, R0, distance(label), 0),
+            Op::CallByType(id) => Self::new(BPF_JMP_CALL, R0, Reg(BPF_PSEUDO_KFUNC_CALL), 0, id),
             Op::Call(helper) => Self::new(BPF_JMP_CALL, R0, R0, 0, helper),
             Op::Exit => Self::new(BPF_JMP_EXIT, R0, R0, 0, 0),
             Op::Here(_) => return None,
@@ -280,6 +289,7 @@ impl fmt::Display for Insn {
             BPF_JMP_JEQ_K => write!(f, "if r{to} == {imm} goto {off:+}"),
             BPF_JMP_JNE_X => write!(f, "if r{to} != r{from} goto {off:+}"),
             BPF_JMP_JA => write!(f, "goto {off:+}"),
+            BPF_JMP_CALL if from == BPF_PSEUDO_KFUNC_CALL => write!(f, "call by type {imm}"),
             BPF_JMP_CALL => write!(f, "call {imm}"),
             BPF_JMP_EXIT => write!(f, "exit"),
             code if code & !0x18 == BPF_LDX_MEM => {

@@ -64,8 +64,8 @@ pub(super) struct Btf<'a> {
 /// Answers to one search.
 pub(super) struct Answers<'a> {
     btf: Btf<'a>,
-    /// Where the wanted structures begin in the section of types.
-    structs: BTreeMap<&'static str, usize>,
+    /// Ids of the wanted structures, and where they begin in the section of types.
+    structs: BTreeMap<&'static str, (u32, usize)>,
     /// Ids of the wanted functions.
     functions: BTreeMap<&'static str, u32>,
     /// Where the types with the ids 1, 1 + STRIDE, 1 + 2 * STRIDE … begin.
@@ -156,7 +156,7 @@ impl<'a> Btf<'a> {
             match found.kind() {
                 kind::STRUCT => {
                     if let Some(name) = structs.find(self.strings, found.name)
-                        && answers.structs.insert(name, at).is_none()
+                        && answers.structs.insert(name, (id, at)).is_none()
                     {
                         missing -= 1;
                     }
@@ -189,13 +189,18 @@ impl Answers<'_> {
         self.functions.get(name).copied().ok_or(BtfError::NoFunction(name))
     }
 
+    /// The id of a structure.
+    pub(super) fn structure(&self, name: &'static str) -> Result<u32, BtfError> {
+        self.structs.get(name).map(|(id, _)| *id).ok_or(BtfError::NoStruct(name))
+    }
+
     /// The offset of a member in bytes, also inside of structures and unions without a name.
     pub(super) fn offset(
         &self,
         structure: &'static str,
         member: &'static str,
     ) -> Result<i16, BtfError> {
-        let at = *self.structs.get(structure).ok_or(BtfError::NoStruct(structure))?;
+        let &(_, at) = self.structs.get(structure).ok_or(BtfError::NoStruct(structure))?;
         let bits = self.btf.type_at(at).and_then(|found| self.member(found, member, MAX_DEPTH));
         bits.filter(|bits| bits % 8 == 0)
             .and_then(|bits| i16::try_from(bits / 8).ok())

@@ -32,6 +32,10 @@ pub(super) struct Layout {
     pub(super) bpf_iter_task: u32,
     /// The id of `bpf_iter_task_file`.
     pub(super) bpf_iter_task_file: u32,
+    /// The id of the structure `task_struct`.
+    pub(super) task_struct: u32,
+    /// The id of `bpf_rdonly_cast` (kernel 6.2), where there is one.
+    pub(super) bpf_rdonly_cast: Option<u32>,
 }
 
 impl Layout {
@@ -52,7 +56,8 @@ impl Layout {
             "sock",
             "sock_common",
         ];
-        let found = btf.search(STRUCTS, &["bpf_iter_task", "bpf_iter_task_file"]);
+        let found =
+            btf.search(STRUCTS, &["bpf_iter_task", "bpf_iter_task_file", "bpf_rdonly_cast"]);
         let at = |structure, member| found.offset(structure, member);
         let common = at("sock", "__sk_common")?;
         let in_common =
@@ -82,6 +87,8 @@ impl Layout {
             sock_type: at("sock", "sk_type")?,
             bpf_iter_task: found.function("bpf_iter_task")?,
             bpf_iter_task_file: found.function("bpf_iter_task_file")?,
+            task_struct: found.structure("task_struct")?,
+            bpf_rdonly_cast: found.function("bpf_rdonly_cast").ok(),
         })
     }
 
@@ -111,5 +118,7 @@ impl Layout {
         sock_type: 0x16,
         bpf_iter_task: 1,
         bpf_iter_task_file: 2,
+        task_struct: 3,
+        bpf_rdonly_cast: Some(4),
     };
 }

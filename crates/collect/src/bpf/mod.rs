@@ -126,7 +126,13 @@ impl Iterators {
     pub fn load() -> Result<Self, BpfError> {
         initial_pid_namespace()?;
         let layout = read_layout()?;
-        let tasks = load(TASKS, &programs::tasks(&layout), layout.bpf_iter_task)?;
+        let load_tasks = |cast| load(TASKS, &programs::tasks(&layout, cast), layout.bpf_iter_task);
+        let cast = layout.bpf_rdonly_cast;
+        let tasks = match load_tasks(cast) {
+            // There, but not allowed to programs of this type.
+            Err(_) if cast.is_some() => load_tasks(None)?,
+            other => other?,
+        };
         let files = load(FILES, &programs::files(&layout, false), layout.bpf_iter_task_file)?;
         Ok(Self { layout, tasks, files })
     }
