@@ -15,3 +15,28 @@ pub fn oci_bundle(bytes: &[u8]) {
 pub fn containers_storage(bytes: &[u8]) {
     super::containers::fuzz_storage(bytes);
 }
+
+/// The list of a dpkg package.
+pub fn dpkg_list(bytes: &[u8]) {
+    super::packages::fuzz_list(bytes);
+}
+
+/// dpkg's list of diversions.
+pub fn dpkg_diversions(bytes: &[u8]) {
+    super::packages::fuzz_diversions(bytes);
+}
+
+/// dpkg's status file.
+pub fn dpkg_status(bytes: &[u8]) {
+    super::packages::fuzz_status(bytes);
+}
+
+/// apk's database.
+pub fn apk_database(bytes: &[u8]) {
+    super::packages::fuzz_apk(bytes);
+}
+
+/// pacman's `files` and `desc`.
+pub fn pacman_database(bytes: &[u8]) {
+    super::packages::fuzz_pacman(bytes);
+}

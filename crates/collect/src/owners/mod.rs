@@ -17,3 +17,4 @@ pub mod docker_proxy;
 mod files;
 #[doc(hidden)]
 pub mod fuzzing;
+pub mod packages;
