@@ -40,3 +40,8 @@ pub fn apk_database(bytes: &[u8]) {
 pub fn pacman_database(bytes: &[u8]) {
     super::packages::fuzz_pacman(bytes);
 }
+
+/// A D-Bus message.
+pub fn dbus_message(bytes: &[u8]) {
+    super::systemd::fuzz_message(bytes);
+}

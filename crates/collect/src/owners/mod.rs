@@ -18,3 +18,4 @@ mod files;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod packages;
+pub mod systemd;
