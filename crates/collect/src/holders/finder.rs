@@ -154,7 +154,10 @@ impl Finder {
 
     /// The gap of what only BPF tells.
     fn no_bpf(&self, what: &str) -> Gap {
-        let why = self.declined.as_ref().map_or("BPF was not wanted".to_owned(), |e| e.to_string());
+        let why = self
+            .declined
+            .as_ref()
+            .map_or_else(|| "BPF was not wanted".to_owned(), ToString::to_string);
         let gap = Gap::new(what, why);
         if rustix::process::geteuid().is_root() { gap } else { gap.remedied_by(Remedy::Root) }
     }
