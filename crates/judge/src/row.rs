@@ -39,7 +39,8 @@ pub struct Row<'a> {
     pub interface: Option<&'a Link>,
     /// What its port is registered for.
     pub service: Option<&'static Service>,
-    pub(crate) namespace: usize,
+    /// The position of its namespace in [`Judgement::namespaces`](crate::Judgement::namespaces).
+    pub namespace: usize,
     pub(crate) holdings: Range<usize>,
     pub(crate) listen_unit: Option<&'a SystemdUnit>,
     pub(crate) kernel: Option<&'a KernelOwner>,

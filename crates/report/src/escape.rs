@@ -7,6 +7,7 @@
 
 use std::fmt::{self, Display, Write as _};
 use std::net::IpAddr;
+use std::time::Duration;
 
 use facts::{Inode, NetnsId, Pid, Port, Protocol, Uid};
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
@@ -39,6 +40,11 @@ impl Text {
         text
     }
 
+    /// How long something took, in seconds to two places.
+    pub fn seconds(took: Duration) -> Self {
+        Self(format!("{:.2} s", took.as_secs_f64()))
+    }
+
     /// Adds words of ours.
     pub fn push(&mut self, words: &'static str) -> &mut Self {
         self.0.push_str(words);
@@ -55,6 +61,13 @@ impl Text {
     pub fn push_plain(&mut self, value: impl Plain) -> &mut Self {
         // Writing to a string does not fail.
         let _ = write!(self.0, "{value}");
+        self
+    }
+
+    /// Adds a number in four hexadecimal digits.
+    pub fn push_hex(&mut self, value: u16) -> &mut Self {
+        // Writing to a string does not fail.
+        let _ = write!(self.0, "{value:04x}");
         self
     }
 

@@ -4,6 +4,7 @@
 //! may be added without that, so readers must skip what they do not know.
 
 use std::borrow::Cow;
+use std::io;
 use std::net::IpAddr;
 
 use schemars::{JsonSchema, Schema};
@@ -468,6 +469,15 @@ pub fn schema() -> Schema {
         .into_generator();
     generator.subschema_for::<Line<'_>>();
     generator.into_root_schema_for::<Document<'_>>()
+}
+
+/// Writes the schema, as it is published.
+///
+/// # Errors
+/// Those of the writer.
+pub fn write<W: io::Write>(out: &mut W) -> io::Result<()> {
+    serde_json::to_writer_pretty(&mut *out, &schema())?;
+    out.write_all(b"\n")
 }
 
 pub use crate::json::{Fds, Holders};
