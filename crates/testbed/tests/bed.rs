@@ -1,6 +1,13 @@
 //! The test bed keeps its promises: hosts boot, reboot and lose their power, clients see what is
 //! there, nothing stays behind and the machine's own network is not touched.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test of effects; its helpers fail the test"
+)]
+
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Stdio};

@@ -80,8 +80,8 @@ fn file(keyring: Option<&str>) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn check(found: &Option<Mirror>, expect: Option<(&str, Option<&str>)>) {
-        let found = found.as_ref().map(|m| (m.uri.as_str(), m.keyring.as_deref()));
+    fn check(found: Option<&Mirror>, expect: Option<(&str, Option<&str>)>) {
+        let found = found.map(|m| (m.uri.as_str(), m.keyring.as_deref()));
         assert_eq!(found, expect);
     }
 
@@ -91,10 +91,13 @@ mod tests {
             deb-src http://src.test/debian bookworm main\n\
             deb http://old.test/debian bullseye main\n\
             deb [arch=amd64 signed-by=/k.gpg] http://own.test/debian bookworm contrib main\n";
-        check(&in_lines(text, "bookworm"), Some(("http://own.test/debian", Some("/k.gpg"))));
-        check(&in_lines(text, "bullseye"), Some(("http://old.test/debian", None)));
-        check(&in_lines(text, "sid"), None);
-        check(&in_lines("deb [broken http://x bookworm main\ndeb\n", "bookworm"), None);
+        check(
+            in_lines(text, "bookworm").as_ref(),
+            Some(("http://own.test/debian", Some("/k.gpg"))),
+        );
+        check(in_lines(text, "bullseye").as_ref(), Some(("http://old.test/debian", None)));
+        check(in_lines(text, "sid").as_ref(), None);
+        check(in_lines("deb [broken http://x bookworm main\ndeb\n", "bookworm").as_ref(), None);
     }
 
     #[test]
@@ -104,8 +107,14 @@ mod tests {
             Types: deb\nURIs: http://b.test/security\nSuites: bookworm-security\n\
             Components: main\n\n\
             Types: deb\nEnabled: no\nURIs: http://c.test\nSuites: sid\nComponents: main\n";
-        check(&in_stanzas(text, "bookworm"), Some(("http://a.test/debian", Some("/k.gpg"))));
-        check(&in_stanzas(text, "bookworm-security"), Some(("http://b.test/security", None)));
-        check(&in_stanzas(text, "sid"), None);
+        check(
+            in_stanzas(text, "bookworm").as_ref(),
+            Some(("http://a.test/debian", Some("/k.gpg"))),
+        );
+        check(
+            in_stanzas(text, "bookworm-security").as_ref(),
+            Some(("http://b.test/security", None)),
+        );
+        check(in_stanzas(text, "sid").as_ref(), None);
     }
 }
