@@ -77,24 +77,21 @@ pub(super) fn network(store: &Path, id: &str) -> Result<Network, Gap> {
     const WHAT: &str = "addresses and published ports of podman containers";
     let path = store.join("db.sql");
     match read(&path, id) {
-        Ok(Some(network)) => Ok(network),
-        Ok(None) => Err(Gap::new(
-            WHAT,
-            format!(
-                "{}: has no such container (podman before 4.8 keeps them in a Bolt database, \
-                 which is not read)",
-                path.display()
-            ),
-        )),
+        Ok(Ok(network)) => Ok(network),
+        Ok(Err(why)) => Err(Gap::new(WHAT, format!("{}: {why}", path.display()))),
         Err(error) => Err(error.gap(WHAT)),
     }
 }
 
-/// Looks a container up; none if the database does not know it.
-fn read(path: &Path, id: &str) -> Result<Option<Network>, SqliteError> {
-    let Some(database) = Database::open(path)? else { return Ok(None) };
+/// Looks a container up; the inner error says why the database does not know it.
+fn read(path: &Path, id: &str) -> Result<Result<Network, &'static str>, SqliteError> {
+    let Some(database) = Database::open(path)? else {
+        return Ok(Err(
+            "not there (podman before 4.8 keeps them in a Bolt database, which is not read)",
+        ));
+    };
     let Some(mut config) = json::<Config>(&database, path, "ContainerConfig", id)? else {
-        return Ok(None);
+        return Ok(Err("has no such container"));
     };
     let mut id = id.to_owned();
     // In a pod the first container has the network. It has no other's.
@@ -106,7 +103,7 @@ fn read(path: &Path, id: &str) -> Result<Option<Network>, SqliteError> {
     database.check_unchanged()?;
     let published = published(&config)
         .ok_or_else(|| FileError::malformed(path, "a published port is not understood"))?;
-    Ok(Some(Network { addresses: addresses(state), published }))
+    Ok(Ok(Network { addresses: addresses(state), published }))
 }
 
 /// The JSON text of a container in one of the tables, both (ID, _, _, JSON).
