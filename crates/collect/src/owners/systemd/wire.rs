@@ -4,12 +4,14 @@
 //! are written in little-endian order; replies are read in the order that they name, since a bus
 //! passes on what the sender wrote.
 
+mod value;
+
+use value::Reader;
+pub(super) use value::Value;
+
 /// The longest message that is read, in bytes. The specification allows 128 MiB; systemd's longest
 /// answer to us has about half a kilobyte per unit.
 const MESSAGE_LIMIT: usize = 16 << 20;
-
-/// How deep containers may nest: 32 arrays and 32 structures, by the specification.
-const DEPTH_LIMIT: u8 = 64;
 
 /// The length of a message's fixed part, in bytes.
 pub(super) const HEAD: usize = 16;
@@ -158,41 +160,6 @@ impl Writer {
     }
 }
 
-/// A value of any type.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Value {
-    /// An integer or a truth value; of the signed and the floating-point types only the bits.
-    Number(u64),
-    /// A string, an object path or a signature.
-    Text(String),
-    /// An array, a structure, or an entry of a dictionary.
-    List(Vec<Value>),
-    /// A value that carries its type.
-    Variant(Box<Value>),
-}
-
-impl Value {
-    /// The text.
-    pub(super) fn text(&self) -> Option<&str> {
-        if let Self::Text(text) = self { Some(text) } else { None }
-    }
-
-    /// The number.
-    pub(super) fn number(&self) -> Option<u64> {
-        if let Self::Number(number) = self { Some(*number) } else { None }
-    }
-
-    /// The items.
-    pub(super) fn list(&self) -> Option<&[Value]> {
-        if let Self::List(items) = self { Some(items) } else { None }
-    }
-
-    /// The value in a variant, or the value itself.
-    pub(super) fn inner(&self) -> &Value {
-        if let Self::Variant(inner) = self { inner } else { self }
-    }
-}
-
 /// A message that was received.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Message {
@@ -268,142 +235,6 @@ fn byte_order(bytes: &[u8]) -> Result<bool, WireError> {
         Some(b'B') => Ok(true),
         Some(_) => Err(WireError::Malformed),
         None => Err(WireError::Truncated),
-    }
-}
-
-/// Reads values one after the other. Boundaries count from the start of the message; the body begins
-/// on a multiple of 8.
-struct Reader<'a> {
-    bytes: &'a [u8],
-    at: usize,
-    big_endian: bool,
-}
-
-impl Reader<'_> {
-    fn align(&mut self, to: usize) -> Result<(), WireError> {
-        self.at = self.at.next_multiple_of(to);
-        if self.at > self.bytes.len() { Err(WireError::Truncated) } else { Ok(()) }
-    }
-
-    fn take(&mut self, length: usize) -> Result<&[u8], WireError> {
-        let end = self.at.checked_add(length).ok_or(WireError::Truncated)?;
-        let taken = self.bytes.get(self.at..end).ok_or(WireError::Truncated)?;
-        self.at = end;
-        Ok(taken)
-    }
-
-    /// An integer of `width` bytes, on a multiple of its width.
-    fn number(&mut self, width: usize) -> Result<u64, WireError> {
-        self.align(width)?;
-        let big_endian = self.big_endian;
-        let fold = |value: u64, byte: &u8| value << 8 | u64::from(*byte);
-        let bytes = self.take(width)?;
-        Ok(if big_endian { bytes.iter().fold(0, fold) } else { bytes.iter().rev().fold(0, fold) })
-    }
-
-    fn length(&mut self) -> Result<usize, WireError> {
-        let length = usize::try_from(self.number(4)?).map_err(|_| WireError::TooLarge)?;
-        if length > MESSAGE_LIMIT { Err(WireError::TooLarge) } else { Ok(length) }
-    }
-
-    /// A text of a length that was read, with the zero byte after it. D-Bus has UTF-8 only; a bus
-    /// checks it, a peer need not.
-    fn text(&mut self, length: usize) -> Result<Value, WireError> {
-        let text = String::from_utf8_lossy(self.take(length)?).into_owned();
-        self.take(1)?;
-        Ok(Value::Text(text))
-    }
-
-    /// One value of the first type of `signature`, which is moved past it.
-    fn value(&mut self, signature: &mut &[u8], depth: u8) -> Result<Value, WireError> {
-        if depth > DEPTH_LIMIT {
-            return Err(WireError::Malformed);
-        }
-        let (code, rest) = signature.split_first().ok_or(WireError::Malformed)?;
-        *signature = rest;
-        match code {
-            b'y' => self.number(1).map(Value::Number),
-            b'n' | b'q' => self.number(2).map(Value::Number),
-            b'b' | b'i' | b'u' | b'h' => self.number(4).map(Value::Number),
-            b'x' | b't' | b'd' => self.number(8).map(Value::Number),
-            b's' | b'o' => {
-                let length = self.length()?;
-                self.text(length)
-            }
-            b'g' => {
-                let length = usize::try_from(self.number(1)?).unwrap_or_default();
-                self.text(length)
-            }
-            b'v' => {
-                let length = usize::try_from(self.number(1)?).unwrap_or_default();
-                let Value::Text(inner) = self.text(length)? else {
-                    return Err(WireError::Malformed);
-                };
-                let mut inner = inner.as_bytes();
-                let value = self.value(&mut inner, depth + 1)?;
-                if inner.is_empty() {
-                    Ok(Value::Variant(Box::new(value)))
-                } else {
-                    Err(WireError::Malformed)
-                }
-            }
-            b'a' => self.array(signature, depth + 1),
-            b'(' | b'{' => {
-                let close = if *code == b'(' { b')' } else { b'}' };
-                self.align(8)?;
-                let mut items = Vec::new();
-                while signature.first() != Some(&close) {
-                    items.push(self.value(signature, depth + 1)?);
-                }
-                *signature = signature.get(1..).unwrap_or_default();
-                // An empty structure would have no bytes, and an array of them no end.
-                if items.is_empty() { Err(WireError::Malformed) } else { Ok(Value::List(items)) }
-            }
-            _ => Err(WireError::Malformed),
-        }
-    }
-
-    /// An array whose elements are of the first type of `signature`.
-    fn array(&mut self, signature: &mut &[u8], depth: u8) -> Result<Value, WireError> {
-        let length = self.length()?;
-        let element = *signature;
-        skip_type(signature, depth)?;
-        // The padding to the first element is there also if there is none, and is not counted.
-        self.align(match element.first() {
-            Some(b'x' | b't' | b'd' | b'(' | b'{') => 8,
-            Some(b'b' | b'i' | b'u' | b'h' | b's' | b'o' | b'a') => 4,
-            Some(b'n' | b'q') => 2,
-            _ => 1,
-        })?;
-        let end = self.at + length;
-        let mut items = Vec::new();
-        while self.at < end {
-            items.push(self.value(&mut { element }, depth)?);
-        }
-        if self.at == end { Ok(Value::List(items)) } else { Err(WireError::Malformed) }
-    }
-}
-
-/// Moves a signature past its first type.
-fn skip_type(signature: &mut &[u8], depth: u8) -> Result<(), WireError> {
-    if depth > DEPTH_LIMIT {
-        return Err(WireError::Malformed);
-    }
-    let (code, rest) = signature.split_first().ok_or(WireError::Malformed)?;
-    *signature = rest;
-    match code {
-        b'a' => skip_type(signature, depth + 1),
-        b'(' | b'{' => {
-            let close = if *code == b'(' { b')' } else { b'}' };
-            while signature.first() != Some(&close) {
-                skip_type(signature, depth + 1)?;
-            }
-            *signature = signature.get(1..).unwrap_or_default();
-            Ok(())
-        }
-        b'y' | b'n' | b'q' | b'b' | b'i' | b'u' | b'h' | b'x' | b't' | b'd' | b's' | b'o'
-        | b'g' | b'v' => Ok(()),
-        _ => Err(WireError::Malformed),
     }
 }
 
