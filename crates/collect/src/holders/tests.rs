@@ -20,6 +20,7 @@ use facts::{
 use rustix::thread::UnshareFlags;
 
 use super::{Finder, Found, Method};
+use crate::bpf::BpfError;
 
 /// A child that sleeps with something as its standard input, until it is dropped.
 struct Sleeper(Child);
@@ -412,4 +413,81 @@ fn holders_in(text: &str) -> Vec<Holder> {
         }
     }
     holders
+}
+
+/// What an ordinary user sees: a part, and it is said so.
+#[test]
+fn an_ordinary_user_gets_gaps() {
+    let socket = listener();
+    let inode = inode(&socket);
+    // Held by a process of root alone: our own descriptors we may always see.
+    let _child = Sleeper::new(sleep_program(), socket, 0);
+    thread::spawn(move || {
+        unshare(UnshareFlags::NEWNS);
+        hide_processes();
+        become_nobody();
+        let mut finder = Finder::open(Method::Fastest, false);
+        assert!(matches!(
+            finder.declined(),
+            Some(BpfError::Load { error: rustix::io::Errno::PERM, .. })
+        ));
+        let found = finder.holders(&[inode]);
+        assert_eq!((found.method, found.holders.items()), (HolderMethod::Proc, [].as_slice()));
+        let gaps: Vec<String> = found
+            .holders
+            .gaps()
+            .iter()
+            .chain(finder.namespaces().gaps())
+            .chain(finder.socket_namespaces().gaps())
+            .map(|gap| {
+                assert_eq!(gap.remedy, Some(facts::Remedy::Root), "{gap:?}");
+                format!("{}: {}", gap.what, gap.why)
+            })
+            .collect();
+        let expect = [
+            "processes of other users: /proc is mounted with hidepid=invisible",
+            "network namespaces that only sockets are in: load the BPF program",
+        ];
+        for expect in expect {
+            assert!(gaps.iter().any(|gap| gap.starts_with(expect)), "{expect}: {gaps:#?}");
+        }
+    })
+    .join()
+    .unwrap();
+}
+
+/// The same without `hidepid`: processes are seen, their descriptors are not.
+#[test]
+fn an_ordinary_user_is_told_of_how_many_processes_it_is_refused() {
+    thread::spawn(|| {
+        let socket = listener();
+        become_nobody();
+        let found = Finder::open(Method::Proc, false).holders(&[inode(&socket)]);
+        let gaps = found.holders.gaps();
+        assert_eq!(gaps.len(), 1, "{gaps:?}");
+        assert!(gaps[0].what.starts_with("holders of sockets of other users ("), "{gaps:?}");
+        assert_eq!(gaps[0].remedy, Some(facts::Remedy::Root));
+        // Nobody was asked about: nothing is missing.
+        assert_eq!(Finder::open(Method::Proc, false).holders(&[]).holders, Part::known(vec![]));
+    })
+    .join()
+    .unwrap();
+}
+
+/// Mounts `/proc` anew, in the mount namespace of this thread, so that it hides processes.
+fn hide_processes() {
+    use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
+    let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
+    mount_change("/", private).unwrap();
+    mount("proc", "/proc", "proc", MountFlags::empty(), Some(c"hidepid=invisible")).unwrap();
+}
+
+/// Gives up all privileges of this thread alone: the system call, unlike the function of the C
+/// library, does not touch the other threads.
+#[allow(unsafe_code, reason = "changes the credentials of one thread, which ends with the test")]
+fn become_nobody() {
+    let nobody: libc::c_long = 65_534;
+    // SAFETY: the call takes three numbers.
+    let done = unsafe { libc::syscall(libc::SYS_setresuid, nobody, nobody, nobody) };
+    assert_eq!(done, 0, "{}", io::Error::last_os_error());
 }
