@@ -13,7 +13,12 @@ use super::stat;
 /// Reads one process; none if it has ended.
 pub(super) fn process(proc: &Proc, pid: Pid, text: &mut Vec<u8>) -> Option<Process> {
     proc.read(pid, "stat", text).ok()?;
-    let stat = stat::stat(text)?;
+    let mut stat = stat::stat(text)?;
+    if stat.comm.contains('\\') {
+        proc.read(pid, "comm", text).ok()?;
+        let comm = text.strip_suffix(b"\n").unwrap_or(text);
+        stat.comm = String::from_utf8_lossy(comm).into_owned();
+    }
     // The directory itself always belongs to the effective user, unlike the files in it
     // (fs/proc/base.c, task_dump_owner).
     let uid = Uid(proc.stat(pid, "").ok()?.st_uid);

@@ -26,6 +26,8 @@ mod io_uring;
 mod kernel;
 mod procfs;
 mod stat;
+#[cfg(test)]
+mod tests;
 mod walk;
 
 pub use finder::{Finder, Found, Method};
