@@ -27,6 +27,8 @@ mod transport;
 
 #[doc(hidden)]
 pub mod fuzzing;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::io;
