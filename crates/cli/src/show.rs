@@ -23,7 +23,7 @@ pub(crate) fn sockets(flags: &ViewFlags) -> anyhow::Result<Outcome> {
     let targets = parse(&flags.targets)?;
     let mut snapshot = match &flags.from {
         Some(path) => load::snapshot(path)?,
-        None => host::snapshot(flags.read)?,
+        None => host::snapshot(flags.read),
     };
     if flags.from.is_none() && (!targets.is_empty() || flags.with_args) {
         let pids = holders(&judge(&snapshot), &targets);
@@ -129,7 +129,7 @@ fn outcome(judgement: &Judgement<'_>, flags: &ViewFlags) -> Outcome {
 
 /// Prints a snapshot of the host, with all that any view needs.
 pub(crate) fn snapshot(flags: SnapshotFlags) -> anyhow::Result<Outcome> {
-    let mut snapshot: Snapshot = host::snapshot(flags.read)?;
+    let mut snapshot: Snapshot = host::snapshot(flags.read);
     let pids = holders(&judge(&snapshot), &[]);
     host::details(&mut snapshot, &pids, flags.with_args);
     let mut out = output::stdout();

@@ -1,0 +1,373 @@
+//! Network namespaces: finding them, naming them, looking into them.
+//!
+//! Input: one process per namespace (found by the walk over processes) and the files below
+//! `/run/netns` and of container engines. Output: every namespace once, with a way into it. A thread
+//! enters (setns(2)) and ends there; the caller's own thread never changes its namespace. Entering
+//! needs `CAP_SYS_ADMIN`; names and ids need nothing.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use facts::{Gap, NetnsId, Pid, Remedy};
+use rustix::fs::fstatfs;
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+
+/// The namespace of the calling thread, which may differ from its process's main thread.
+const OWN: &str = "/proc/thread-self/ns/net";
+
+/// Pid 1's: the host's.
+const HOST: &str = "/proc/1/ns/net";
+
+/// Where names are: iproute2 (ip-netns(8)), CNI and podman use the first; the second is usually
+/// the same through a symbolic link; docker has its own.
+const NAME_FOLDERS: [&str; 3] = ["/run/netns", "/var/run/netns", "/run/docker/netns"];
+
+/// The folders whose names mean "not the host's"; docker calls the host's own one `default`.
+const FOREIGN_NAME_FOLDERS: [&str; 2] = ["/run/netns", "/var/run/netns"];
+
+/// `NSFS_MAGIC` (`include/uapi/linux/magic.h`).
+const NSFS_MAGIC: i64 = 0x6e73_6673;
+
+/// A namespace, before anything in it was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Namespace {
+    /// Its inode.
+    pub id: NetnsId,
+    /// The names of the files that are bound to it, sorted.
+    pub names: Vec<String>,
+    /// Whether it is the host's.
+    pub host: bool,
+    /// Whether the calling thread is in it.
+    pub own: bool,
+    /// A process in it.
+    pub leader: Option<Pid>,
+    /// Files that lead to it, best first.
+    handles: Vec<PathBuf>,
+}
+
+impl Namespace {
+    fn new(id: NetnsId) -> Self {
+        Self { id, names: vec![], host: false, own: false, leader: None, handles: vec![] }
+    }
+
+    /// What to call it in a message.
+    pub fn label(&self) -> String {
+        match (self.host, self.names.first()) {
+            (true, _) => "the host's network namespace".to_owned(),
+            (false, Some(name)) => format!("network namespace {name}"),
+            (false, None) => format!("network namespace net:[{}]", self.id),
+        }
+    }
+
+    /// Opens a descriptor that refers to it.
+    pub fn open(&self) -> Result<OwnedFd, EnterError> {
+        let mut first = None;
+        for path in &self.handles {
+            match open_as(path, self.id) {
+                Ok(fd) => return Ok(fd),
+                Err(error) => first = first.or(Some(error)),
+            }
+        }
+        Err(first.unwrap_or(EnterError::NoHandle { id: self.id }))
+    }
+
+    /// Runs `work` inside it: on the calling thread if that is in it already, else on one that
+    /// enters it.
+    pub fn enter<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T, EnterError> {
+        if self.own {
+            return Ok(work());
+        }
+        enter(self.open()?.as_fd(), work)
+    }
+}
+
+/// Why a namespace could not be entered.
+#[derive(Debug, thiserror::Error)]
+pub enum EnterError {
+    /// The file that leads to it cannot be opened.
+    #[error("open {path}: {source}")]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file leads somewhere else by now: its process ended, or the name was given anew.
+    #[error("{path} leads to net:[{found}] by now, not to net:[{wanted}]")]
+    Moved {
+        /// The file.
+        path: PathBuf,
+        /// The namespace that was meant.
+        wanted: NetnsId,
+        /// The namespace that is there.
+        found: NetnsId,
+    },
+    /// Neither a process nor a name leads to it.
+    #[error("nothing leads to net:[{id}]")]
+    NoHandle {
+        /// The namespace.
+        id: NetnsId,
+    },
+    /// setns(2) failed.
+    #[error("setns: {0}")]
+    Setns(io::Error),
+    /// No thread could be started.
+    #[error("start a thread: {0}")]
+    Thread(io::Error),
+    /// The work inside it ended by a panic.
+    #[error("the thread inside it failed")]
+    Failed,
+}
+
+impl EnterError {
+    /// What would help.
+    pub fn remedy(&self) -> Option<Remedy> {
+        match self {
+            Self::Open { source, .. } | Self::Setns(source) => match source.kind() {
+                io::ErrorKind::PermissionDenied => Some(Remedy::Root),
+                io::ErrorKind::NotFound => Some(Remedy::Retry),
+                _ => None,
+            },
+            Self::Moved { .. } | Self::NoHandle { .. } => Some(Remedy::Retry),
+            Self::Thread(_) | Self::Failed => None,
+        }
+    }
+}
+
+/// The namespace of the calling thread.
+pub fn own() -> io::Result<NetnsId> {
+    id_of(Path::new(OWN))
+}
+
+/// Runs `work` on a thread of its own inside the namespace that `namespace` refers to.
+pub fn enter<T: Send>(
+    namespace: BorrowedFd<'_>,
+    work: impl FnOnce() -> T + Send,
+) -> Result<T, EnterError> {
+    std::thread::scope(|scope| {
+        let inside = move || {
+            move_into_link_name_space(namespace, Some(LinkNameSpaceType::Network))
+                .map_err(|errno| EnterError::Setns(errno.into()))?;
+            Ok(work())
+        };
+        let thread = std::thread::Builder::new()
+            .name("netns".to_owned())
+            .spawn_scoped(scope, inside)
+            .map_err(EnterError::Thread)?;
+        thread.join().unwrap_or(Err(EnterError::Failed))
+    })
+}
+
+/// Every namespace that processes and names tell of, sorted by id, and what could not be told.
+/// With `own_only` just the caller's.
+pub fn find(leaders: &BTreeMap<NetnsId, Pid>, own_only: bool) -> (Vec<Namespace>, Vec<Gap>) {
+    find_in(leaders, own_only, &NAME_FOLDERS.map(Path::new))
+}
+
+fn find_in(
+    leaders: &BTreeMap<NetnsId, Pid>,
+    own_only: bool,
+    folders: &[&Path],
+) -> (Vec<Namespace>, Vec<Gap>) {
+    let mut found: BTreeMap<NetnsId, Namespace> = BTreeMap::new();
+    let mut gaps = Vec::new();
+    let own = own();
+    match &own {
+        Ok(id) => entry(&mut found, *id).own = true,
+        Err(error) => {
+            let why = format!("stat {OWN}: {error}");
+            gaps.push(Gap::new("whyopen's own network namespace", why));
+        }
+    }
+    let mut foreign = Vec::new();
+    for folder in folders {
+        let names = names_in(folder, &mut gaps);
+        if FOREIGN_NAME_FOLDERS.iter().any(|f| Path::new(f) == *folder) {
+            foreign.extend(names.iter().map(|(_, id)| *id));
+        }
+        for (path, id) in names {
+            let namespace = entry(&mut found, id);
+            if let Some(name) = path.file_name() {
+                namespace.names.push(name.to_string_lossy().into_owned());
+            }
+            namespace.handles.push(path);
+        }
+    }
+    for (&id, &pid) in leaders {
+        let namespace = entry(&mut found, id);
+        namespace.leader = Some(pid);
+        namespace.handles.push(format!("/proc/{pid}/ns/net").into());
+    }
+    let host = host(own.ok(), &foreign);
+    if let Some(id) = host {
+        let namespace = entry(&mut found, id);
+        namespace.host = true;
+        namespace.handles.push(HOST.into());
+    }
+    let mut namespaces: Vec<_> = found.into_values().collect();
+    if own_only {
+        namespaces.retain(|n| n.own);
+        gaps.clear();
+    }
+    for namespace in &mut namespaces {
+        namespace.names.sort_unstable();
+        namespace.names.dedup();
+    }
+    (namespaces, gaps)
+}
+
+fn entry(found: &mut BTreeMap<NetnsId, Namespace>, id: NetnsId) -> &mut Namespace {
+    found.entry(id).or_insert_with(|| Namespace::new(id))
+}
+
+/// The host's namespace: pid 1's, or where that may not be read, the caller's own unless that has
+/// a name (nobody names the host's).
+fn host(own: Option<NetnsId>, foreign: &[NetnsId]) -> Option<NetnsId> {
+    id_of(Path::new(HOST)).ok().or_else(|| own.filter(|id| !foreign.contains(id)))
+}
+
+/// The namespaces that the files of a folder are bound to. A folder that does not exist has none.
+fn names_in(folder: &Path, gaps: &mut Vec<Gap>) -> Vec<(PathBuf, NetnsId)> {
+    let entries = match folder.read_dir() {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return vec![],
+        Err(error) => {
+            let what = format!("network namespaces named in {}", folder.display());
+            gaps.push(denied(
+                Gap::new(what, format!("read {}: {error}", folder.display())),
+                &error,
+            ));
+            return vec![];
+        }
+    };
+    let mut names = Vec::new();
+    for path in entries.filter_map(|entry| entry.ok().map(|e| e.path())) {
+        match name(&path) {
+            Ok(id) => names.push((path, id)),
+            // Deleted since the folder was read.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => {
+                let what = format!("the network namespace named {}", path.display());
+                gaps.push(denied(Gap::new(what, format!("{}: {error}", path.display())), &error));
+            }
+        }
+    }
+    names.sort_unstable();
+    names
+}
+
+fn denied(gap: Gap, error: &io::Error) -> Gap {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => gap.remedied_by(Remedy::Root),
+        _ => gap,
+    }
+}
+
+/// The namespace a file is bound to.
+fn name(path: &Path) -> io::Result<NetnsId> {
+    let file = File::open(path)?;
+    // `f_type` has a different width on each architecture.
+    #[allow(clippy::useless_conversion, clippy::unnecessary_cast, reason = "see above")]
+    let kind = fstatfs(&file)?.f_type as i64;
+    if kind != NSFS_MAGIC {
+        return Err(io::Error::other(
+            "not a namespace: left behind, or bound where this mount namespace cannot see it",
+        ));
+    }
+    id(file.metadata()?.ino())
+}
+
+fn id_of(path: &Path) -> io::Result<NetnsId> {
+    id(path.metadata()?.ino())
+}
+
+/// Namespace inodes are 32 bits (kernel `struct ns_common`).
+fn id(inode: u64) -> io::Result<NetnsId> {
+    u32::try_from(inode)
+        .map(NetnsId)
+        .map_err(|_| io::Error::other(format!("inode {inode} is not a namespace's")))
+}
+
+/// Opens a file that must lead to this namespace.
+fn open_as(path: &Path, wanted: NetnsId) -> Result<OwnedFd, EnterError> {
+    let failed = |source| EnterError::Open { path: path.to_owned(), source };
+    let file = File::open(path).map_err(failed)?;
+    let found = file.metadata().and_then(|m| id(m.ino())).map_err(failed)?;
+    if found != wanted {
+        return Err(EnterError::Moved { path: path.to_owned(), wanted, found });
+    }
+    Ok(file.into())
+}
+
+/// Makes a namespace of its own for a test, which needs root; it lasts as long as the file is open.
+#[cfg(test)]
+pub(crate) fn made() -> File {
+    let inside = || {
+        #[allow(unsafe_code, reason = "unshare of a namespace has no safe wrapper")]
+        // SAFETY: the thread leaves its network namespace only; it shares its descriptors as before.
+        unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWNET) }
+            .expect("unshare(CLONE_NEWNET): this test needs root");
+        File::open(OWN).expect("open the namespace that was made")
+    };
+    std::thread::spawn(inside).join().expect("a thread in a namespace of its own")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn own_namespace_needs_no_name() {
+        let (namespaces, gaps) = find(&BTreeMap::new(), true);
+        assert_eq!(gaps, []);
+        assert_eq!(namespaces.len(), 1);
+        assert!(namespaces[0].own);
+        assert_eq!(namespaces[0].id, own().unwrap());
+        let caller = std::thread::current().id();
+        assert_eq!(namespaces[0].enter(|| std::thread::current().id()).unwrap(), caller);
+    }
+
+    #[test]
+    fn a_plain_file_is_a_gap() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("stale"), "").unwrap();
+        let (namespaces, gaps) = find_in(&BTreeMap::new(), false, &[folder.path()]);
+        assert!(namespaces.iter().all(|n| n.own || n.host), "{namespaces:?}");
+        assert_eq!(gaps.len(), 1);
+        assert!(gaps[0].why.contains("stale: not a namespace"), "{gaps:?}");
+    }
+
+    #[test]
+    fn a_process_that_ended_is_named() {
+        // Above the largest pid there can be (PID_MAX_LIMIT is 2^22).
+        let leaders = BTreeMap::from([(NetnsId(7), Pid(4_194_305))]);
+        let (namespaces, _) = find_in(&leaders, false, &[]);
+        let gone = namespaces.iter().find(|n| n.id == NetnsId(7)).unwrap();
+        let error = gone.enter(|| ()).unwrap_err();
+        assert!(error.to_string().starts_with("open /proc/4194305/ns/net"), "{error}");
+        assert_eq!(error.remedy(), Some(Remedy::Retry));
+    }
+
+    #[test]
+    fn a_reused_pid_is_not_entered() {
+        let leaders = BTreeMap::from([(NetnsId(7), Pid(std::process::id()))]);
+        let (namespaces, _) = find_in(&leaders, false, &[]);
+        let moved = namespaces.iter().find(|n| n.id == NetnsId(7)).unwrap();
+        let error = moved.enter(|| ()).unwrap_err();
+        assert!(matches!(error, EnterError::Moved { .. }), "{error}");
+    }
+
+    #[test]
+    fn a_thread_enters_and_the_caller_stays() {
+        let before = own().unwrap();
+        let fd = made();
+        let inside = enter(fd.as_fd(), own).unwrap().unwrap();
+        assert_ne!(inside, before);
+        assert_eq!(u64::from(inside.0), fd.metadata().unwrap().ino());
+        assert_eq!(own().unwrap(), before);
+    }
+}
