@@ -21,7 +21,10 @@ pub(crate) fn stdout() -> BufWriter<StdoutLock<'static>> {
 /// The screen that standard output is.
 pub(crate) fn screen(color: When, width: Option<usize>) -> Screen {
     let terminal = io::stdout().is_terminal();
-    Screen { width: width.or_else(own_width).unwrap_or(USUAL_WIDTH), color: use_color(color, terminal) }
+    Screen {
+        width: width.or_else(own_width).unwrap_or(USUAL_WIDTH),
+        color: use_color(color, terminal),
+    }
 }
 
 /// The width of the terminal, or else of `COLUMNS`.

@@ -42,10 +42,7 @@ fn parse(words: &[String]) -> anyhow::Result<Vec<Target>> {
 }
 
 /// The rows of all targets, each once; none if a target was not found, after saying so.
-fn resolve<'j, 'a>(
-    judgement: &'j Judgement<'a>,
-    targets: &[Target],
-) -> Option<Vec<&'j Row<'a>>> {
+fn resolve<'j, 'a>(judgement: &'j Judgement<'a>, targets: &[Target]) -> Option<Vec<&'j Row<'a>>> {
     let mut rows: Vec<&Row<'_>> = Vec::new();
     let mut all_found = true;
     for target in targets {
@@ -91,7 +88,7 @@ fn write(
     let mut out = output::stdout();
     let selection = Selection {
         rows: (!flags.targets.is_empty()).then_some(rows),
-        connected: flags.read.connected && flags.targets.is_empty(),
+        connected: flags.read.connected,
     };
     match flags.output {
         Format::Json => json::document(&mut out, judgement, selection)?,

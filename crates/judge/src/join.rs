@@ -112,11 +112,7 @@ const FORWARDERS: [&str; 6] =
 
 /// The container that a port forwarder forwards to: the one that publishes this port, or whose
 /// address its command line names.
-fn forwards_to<'a>(
-    snapshot: &'a Snapshot,
-    process: &Process,
-    socket: &Socket,
-) -> Option<&'a str> {
+fn forwards_to<'a>(snapshot: &'a Snapshot, process: &Process, socket: &Socket) -> Option<&'a str> {
     if !FORWARDERS.contains(&process.comm.as_str()) {
         return None;
     }

@@ -36,8 +36,7 @@ pub fn judge(snapshot: &Snapshot) -> Judgement<'_> {
     let Joined { rows, holdings } = join::join(snapshot, &namespaces, &places);
     let gaps = gaps(snapshot);
     let findings = Vec::new();
-    let mut judgement =
-        Judgement { snapshot, namespaces, rows, findings, gaps, holdings, places };
+    let mut judgement = Judgement { snapshot, namespaces, rows, findings, gaps, holdings, places };
     judgement.findings = finding::all(&judgement);
     judgement
 }
@@ -100,6 +99,17 @@ impl<'a> Judgement<'a> {
     /// The connected sockets, in the snapshot's order.
     pub fn connected(&self) -> impl Iterator<Item = &'a Socket> + use<'a> {
         self.snapshot.sockets.items().iter().filter(|s| s.state.is_connected())
+    }
+
+    /// The connected sockets whose local port is that of one of these rows.
+    pub fn connected_to<'j>(
+        &'j self,
+        rows: &[&Row<'_>],
+    ) -> impl Iterator<Item = &'a Socket> + use<'j, 'a> {
+        let key = |s: &Socket| (s.netns, s.protocol, s.local.port);
+        let ports = rows.iter().filter(|r| r.port().is_some());
+        let ports: HashSet<_> = ports.map(|r| key(r.socket)).collect();
+        self.connected().filter(move |s| ports.contains(&key(s)))
     }
 
     /// Who holds a connected socket.

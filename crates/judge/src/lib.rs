@@ -29,4 +29,3 @@ pub mod target;
 
 pub use judgement::{Judgement, judge};
 pub use namespace::Namespace;
-

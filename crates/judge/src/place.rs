@@ -45,10 +45,8 @@ impl<'a> Places<'a> {
         };
         let processes = snapshot.processes.items();
         let of_cgroup = snapshot.cgroups.items().iter().map(|c| add(&c.path)).collect();
-        let of_process = processes
-            .iter()
-            .map(|p| snapshot.cgroup_path_of(p).and_then(&mut add))
-            .collect();
+        let of_process =
+            processes.iter().map(|p| snapshot.cgroup_path_of(p).and_then(&mut add)).collect();
         let pids = processes.iter().map(|p| p.pid).collect();
         Self { snapshot, list, pids, of_process, of_cgroup }
     }
@@ -75,9 +73,8 @@ impl<'a> Places<'a> {
 /// alone is enough where it is a long one: the CRI engines share their cgroup names with others.
 fn find<'a>(snapshot: &'a Snapshot, named: &ContainerRef) -> Option<&'a Container> {
     let all = snapshot.containers.items();
-    let same = |c: &&Container| {
-        c.engine == named.engine && (c.id == named.id || c.name == named.id)
-    };
+    let same =
+        |c: &&Container| c.engine == named.engine && (c.id == named.id || c.name == named.id);
     let same_id = |c: &&Container| c.id == named.id && named.id.len() == OCI_ID_LEN;
     all.iter().find(same).or_else(|| all.iter().find(same_id))
 }

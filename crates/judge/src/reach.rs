@@ -62,13 +62,11 @@ impl Wire {
 pub const NOT_EVALUATED: &str = "the firewall is not evaluated yet by this version";
 
 /// The same for packet sockets, which the firewall does not concern.
-pub const PACKET_SOCKET: &str =
-    "a packet socket sees frames before the firewall; its own filter is not evaluated yet by this \
+pub const PACKET_SOCKET: &str = "a packet socket sees frames before the firewall; its own filter is not evaluated yet by this \
      version";
 
 /// The same for an IPv6 socket read from a place that does not tell `IPV6_V6ONLY`.
-pub const V6ONLY_NOT_TOLD: &str =
-    "the kernel did not tell whether this IPv6 socket serves IPv4 too, and the firewall is not \
+pub const V6ONLY_NOT_TOLD: &str = "the kernel did not tell whether this IPv6 socket serves IPv4 too, and the firewall is not \
      evaluated yet by this version";
 
 /// Why what happens at the next boot is unknown.

@@ -8,7 +8,8 @@ use facts::{Port, Protocol};
 static TABLE: &str = include_str!("../data/services.tsv");
 
 /// The table in order of ports.
-static SERVICES: LazyLock<Vec<Service>> = LazyLock::new(|| TABLE.lines().filter_map(read).collect());
+static SERVICES: LazyLock<Vec<Service>> =
+    LazyLock::new(|| TABLE.lines().filter_map(read).collect());
 
 /// A registered service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

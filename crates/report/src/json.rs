@@ -27,7 +27,7 @@ use convert::{connection, socket};
 pub struct Selection<'s, 'a> {
     /// Only these rows, in this order; none: all.
     pub rows: Option<&'s [&'s Row<'a>]>,
-    /// Connected sockets as well.
+    /// Connected sockets as well: all, or those of the ports of these rows.
     pub connected: bool,
 }
 
@@ -96,10 +96,15 @@ fn each_socket(
         Some(rows) => rows.iter().try_for_each(|row| write(&socket(judgement, row)))?,
         None => judgement.rows.iter().try_for_each(|row| write(&socket(judgement, row)))?,
     }
-    if selection.connected {
-        judgement.connected().try_for_each(|s| write(&connection(judgement, s)))?;
+    if !selection.connected {
+        return Ok(());
     }
-    Ok(())
+    match selection.rows {
+        Some(rows) => {
+            judgement.connected_to(rows).try_for_each(|s| write(&connection(judgement, s)))
+        }
+        None => judgement.connected().try_for_each(|s| write(&connection(judgement, s))),
+    }
 }
 
 /// Writes a list, each item on a line of its own.

@@ -464,9 +464,8 @@ pub enum Severity {
 
 /// The schema of the document. Lines of ndjson are `#/$defs/Line`.
 pub fn schema() -> Schema {
-    let mut generator = schemars::generate::SchemaSettings::draft2020_12()
-        .for_serialize()
-        .into_generator();
+    let mut generator =
+        schemars::generate::SchemaSettings::draft2020_12().for_serialize().into_generator();
     generator.subschema_for::<Line<'_>>();
     generator.into_root_schema_for::<Document<'_>>()
 }

@@ -197,7 +197,13 @@ fn no_root() -> Snapshot {
 /// Names that try to forge the screen.
 fn hostile() -> Snapshot {
     let mut host = Sample::new();
-    host.process(1300, 1, "\u{1b}[2Jx\n22/tcp", 0, "/system.slice/a\u{202e}b\u{1b}]0;c\u{7}.service");
+    host.process(
+        1300,
+        1,
+        "\u{1b}[2Jx\n22/tcp",
+        0,
+        "/system.slice/a\u{202e}b\u{1b}]0;c\u{7}.service",
+    );
     host.process(1301, 1, "日本語のサーバ", 0, "/");
     host.bind("tcp", "0.0.0.0:7400", &[(1300, 3)]);
     host.bind("tcp", "0.0.0.0:7401", &[(1301, 3)]);
@@ -210,9 +216,12 @@ fn hostile() -> Snapshot {
 /// Many services on loopback.
 fn loopback() -> Snapshot {
     let mut host = Sample::new();
-    for (pid, port, comm) in
-        [(300, 25, "exim4"), (301, 323, "chronyd"), (302, 631, "cupsd"), (303, 6379, "redis-server")]
-    {
+    for (pid, port, comm) in [
+        (300, 25, "exim4"),
+        (301, 323, "chronyd"),
+        (302, 631, "cupsd"),
+        (303, 6379, "redis-server"),
+    ] {
         host.process(pid, 1, comm, 0, &format!("/system.slice/{comm}.service"));
         let protocol = if port == 323 { "udp" } else { "tcp" };
         host.bind(protocol, &format!("127.0.0.1:{port}"), &[(pid, 3)]);

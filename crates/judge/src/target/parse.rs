@@ -69,9 +69,7 @@ fn prefixed(text: &str) -> Result<Option<Want>, ParseError> {
     };
     let name = || value.to_owned();
     Ok(Some(match key {
-        "pid" => {
-            Want::Pid(Pid(value.parse().map_err(|_| ParseError::Pid(value.to_owned()))?))
-        }
+        "pid" => Want::Pid(Pid(value.parse().map_err(|_| ParseError::Pid(value.to_owned()))?)),
         "port" => return want(&format!(":{value}")).map(Some),
         "unit" => Want::Unit(name()),
         "process" => Want::Process(name()),

@@ -116,12 +116,12 @@ impl<'a> Look<'_, 'a> {
                 [p.unit(), p.user_unit(), p.inner_unit()].into_iter().flatten().any(same)
             })
         };
-        let held = self
-            .judgement
-            .holders(row)
-            .any(|h| h.socket_unit.is_some_and(same) || placed(h.place));
+        let held =
+            self.judgement.holders(row).any(|h| h.socket_unit.is_some_and(same) || placed(h.place));
         held || match self.judgement.held(row) {
-            Held::Creator(c) | Held::Nobody(c) => c.socket_unit.is_some_and(same) || placed(c.place),
+            Held::Creator(c) | Held::Nobody(c) => {
+                c.socket_unit.is_some_and(same) || placed(c.place)
+            }
             Held::Processes | Held::Kernel(_) => false,
         }
     }
@@ -176,8 +176,7 @@ const SHORTEST_ID: usize = 4;
 /// Whether a row is of this protocol, if one was asked for.
 fn carries(row: &Row<'_>, protocol: Option<Protocol>) -> bool {
     protocol.is_none_or(|p| {
-        row.socket.protocol == p
-            || (p == Protocol::TCP && row.socket.protocol == Protocol::MPTCP)
+        row.socket.protocol == p || (p == Protocol::TCP && row.socket.protocol == Protocol::MPTCP)
     })
 }
 

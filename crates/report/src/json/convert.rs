@@ -19,9 +19,7 @@ pub(super) fn socket<'a>(judgement: &'a Judgement<'a>, row: &'a Row<'a>) -> sche
         scope: Some(scope(row.scope)),
         service: row.service.map(|s| s.registered),
         sockets: row.sockets.len(),
-        accept_queue: row
-            .accept_queue()
-            .map(|q| schema::AcceptQueue { now: q.now, max: q.max }),
+        accept_queue: row.accept_queue().map(|q| schema::AcceptQueue { now: q.now, max: q.max }),
         ipv4: row.reach(Wire::Ipv4).map(reach),
         ipv6: row.reach(Wire::Ipv6).map(reach),
         after_boot: Some(AFTER_BOOT),
@@ -143,10 +141,7 @@ fn creator(creator: Creator<'_>) -> schema::Holder<'_> {
 }
 
 /// A process.
-pub(super) fn process<'a>(
-    snapshot: &'a Snapshot,
-    holder: ProcessHolder<'a>,
-) -> schema::Holder<'a> {
+pub(super) fn process<'a>(snapshot: &'a Snapshot, holder: ProcessHolder<'a>) -> schema::Holder<'a> {
     let executable = holder.process.and_then(|p| p.executable.as_ref());
     schema::Holder {
         pid: Some(holder.pid.0),

@@ -2,29 +2,32 @@
 //! made, into memory that is used again.
 
 use std::io::{self, Write};
+use std::net::IpAddr;
 
 use facts::{Endpoint, Socket, State};
 use judge::Judgement;
+use judge::row::plain;
 
 use super::label;
 use super::page::{Page, Style};
 use crate::escape::Text;
 
-/// Where the second, third and fourth column begin on a wide screen.
-const WIDE: (usize, usize, usize) = (26, 52, 66);
+/// The width below which the state and holder always go to a second line.
+const ONE_LINE_FROM: usize = 80;
 
-/// The same on one narrower than [`WIDE_FROM`].
-const NARROW: (usize, usize, usize) = (2, 20, 42);
+/// How wide the column of states is.
+const STATE: usize = 13;
 
-/// The width from which a screen is a wide one.
-const WIDE_FROM: usize = 90;
-
-/// Writes the connected sockets.
-pub(super) fn write<W: Write>(page: &mut Page<'_, W>, judgement: &Judgement<'_>) -> io::Result<()> {
+/// Writes connected sockets.
+pub(super) fn write<'s, W: Write>(
+    page: &mut Page<'_, W>,
+    judgement: &Judgement<'_>,
+    sockets: impl Iterator<Item = &'s Socket>,
+) -> io::Result<()> {
     page.line(&Text::fixed("Connected"), Style::Heading)?;
     let mut line = Text::default();
     let mut count = 0_usize;
-    for socket in judgement.connected() {
+    for socket in sockets {
         count = count.saturating_add(1);
         one(page, judgement, socket, &mut line)?;
     }
@@ -39,66 +42,65 @@ pub(super) fn write<W: Write>(page: &mut Page<'_, W>, judgement: &Judgement<'_>)
     Ok(())
 }
 
-/// One socket: local and other end, state, holder; in two lines where one is too narrow.
+/// One socket: both ends, state, holder; in several lines where one is too narrow.
 fn one<W: Write>(
     page: &mut Page<'_, W>,
     judgement: &Judgement<'_>,
     socket: &Socket,
     line: &mut Text,
 ) -> io::Result<()> {
-    let wide = page.width() >= WIDE_FROM;
-    let (peer_at, state_at, held_at) = if wide { WIDE } else { NARROW };
     line.clear().push("  ");
-    endpoint_into(socket.local, line);
+    endpoint_into(unmapped(socket.local), line);
     line.push("/").push_plain(socket.protocol);
-    if socket.netns != judgement.snapshot.collector.netns
-        && let Some(namespace) = judgement.namespace(socket.netns).filter(|n| !n.is_host())
-    {
+    if let Some(namespace) = judgement.namespace(socket.netns).filter(|n| !n.is_host()) {
         line.push(" in ").push_host(&namespace.label);
     }
-    if wide {
-        column(page, line, peer_at)?;
-    } else {
+    if let Some(peer) = socket.peer.map(unmapped) {
+        // Two long IPv6 addresses do not fit on one line.
+        if line.width().saturating_add(LONGEST_END) > page.width() && peer.address.is_ipv6() {
+            fitting(page, line)?;
+            line.clear().push("   ");
+        }
         line.push(" - ");
-    }
-    if let Some(peer) = socket.peer {
         endpoint_into(peer, line);
     }
-    if line.width() > page.width() {
-        let (cut, _) = (line.cut(page.width()), line.clear());
-        page.line(&cut, Style::Normal)?;
-    } else if !wide {
-        page.line(line, Style::Normal)?;
-        line.clear();
+    let column = page.width() * 3 / 5;
+    if page.width() < ONE_LINE_FROM || line.width() >= column {
+        fitting(page, line)?;
+        line.clear().push("      ");
+    } else {
+        line.pad(column);
     }
-    column(page, line, state_at)?;
-    line.push(state(socket.state));
-    column(page, line, held_at)?;
+    let start = line.width();
+    line.push(state(socket.state)).pad(start.saturating_add(STATE));
     line.push_text(&label::of_connection(judgement, socket));
-    if line.width() > page.width() {
-        let cut = line.cut(page.width());
-        return page.line(&cut, Style::Normal);
-    }
-    page.line(line, Style::Normal)
+    fitting(page, line)
 }
 
-/// Goes to a column: on a line of its own if this one is already too long.
-fn column<W: Write>(page: &mut Page<'_, W>, line: &mut Text, at: usize) -> io::Result<()> {
-    if line.width() >= at {
-        page.line(line, Style::Normal)?;
-        line.clear();
+/// The width of ` - `, the longest IPv6 address in brackets, and a port.
+const LONGEST_END: usize = 50;
+
+/// Writes a line, cut where it is too wide: a namespace or holder may have any name.
+fn fitting<W: Write>(page: &mut Page<'_, W>, line: &Text) -> io::Result<()> {
+    if line.width() <= page.width() {
+        page.line(line, Style::Normal)
+    } else {
+        let cut = line.cut(page.width());
+        page.line(&cut, Style::Normal)
     }
-    line.pad(at);
-    Ok(())
+}
+
+/// An IPv4 end of an IPv6 socket as what it is on the wire.
+fn unmapped(end: Endpoint) -> Endpoint {
+    Endpoint { address: plain(end.address), port: end.port }
 }
 
 /// Appends `192.0.2.1:22` or `[2001:db8::1]:22`; without the port where the protocol has none.
 pub(super) fn endpoint_into(endpoint: Endpoint, line: &mut Text) {
-    if endpoint.address.is_ipv6() {
-        line.push("[").push_plain(endpoint.address).push("]");
-    } else {
-        line.push_plain(endpoint.address);
-    }
+    match endpoint.address {
+        IpAddr::V6(address) => line.push("[").push_plain(IpAddr::V6(address)).push("]"),
+        IpAddr::V4(address) => line.push_plain(IpAddr::V4(address)),
+    };
     if endpoint.port.0 != 0 {
         line.push(":").push_plain(endpoint.port);
     }

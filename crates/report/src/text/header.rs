@@ -23,12 +23,16 @@ pub(super) fn write<W: Write>(
 ) -> io::Result<()> {
     host(page, judgement, view)?;
     let firewall = "Firewall: not evaluated by this version. Filters outside this host: not known.";
-    page.paragraph(&Text::default(), &Text::fixed(firewall), Style::Normal)?;
+    page.sentence(&Text::fixed(firewall))?;
     gaps(page, judgement)
 }
 
 /// The name, system and addresses, with the note at the right.
-fn host<W: Write>(page: &mut Page<'_, W>, judgement: &Judgement<'_>, view: &View) -> io::Result<()> {
+fn host<W: Write>(
+    page: &mut Page<'_, W>,
+    judgement: &Judgement<'_>,
+    view: &View,
+) -> io::Result<()> {
     let host = &judgement.snapshot.host;
     let mut name = Text::host(&host.name);
     name.push("   ");
@@ -101,28 +105,29 @@ const RT_SCOPE_UNIVERSE: u8 = 0;
 fn gaps<W: Write>(page: &mut Page<'_, W>, judgement: &Judgement<'_>) -> io::Result<()> {
     let snapshot = judgement.snapshot;
     let read = || judgement.gaps.iter().filter(|g| !is_of_this_version(g));
-    let mut root = Text::default();
-    for what in unique(read().filter(|g| g.remedy == Some(Remedy::Root)).map(|g| &g.what)) {
-        root.push(if root.is_empty() { "" } else { "; " }).push_host(what);
-    }
-    if !root.is_empty() {
-        if !snapshot.holders.is_complete() {
-            root.push(". Holders below are who made the socket, where no process is shown");
+    let added = unique(read().filter(|g| g.remedy == Some(Remedy::Root)).map(|g| &g.what));
+    if !added.is_empty() {
+        let mut root = Text::fixed("Root would add: ");
+        for (at, what) in added.into_iter().enumerate() {
+            root.push(if at > 0 { "; " } else { "" }).push_host(what);
         }
         root.push(".");
-        page.paragraph(&Text::fixed("Root would add: "), &root, Style::Normal)?;
+        if !snapshot.holders.is_complete() {
+            root.push(" Until then HELD BY is who made the socket.");
+        }
+        page.sentence(&root)?;
     }
     let others = || read().filter(|g| g.remedy != Some(Remedy::Root));
     for gap in others().take(SHOWN_GAPS) {
-        let mut text = Text::host(&gap.what);
-        text.push(": ").push_host(&gap.why);
-        page.paragraph(&Text::fixed("Not read: "), &text, Style::Normal)?;
+        let mut text = Text::fixed("Not read: ");
+        text.push_host(&gap.what).push(": ").push_host(&gap.why);
+        page.sentence(&text)?;
     }
     let more = others().count().saturating_sub(SHOWN_GAPS);
     if more > 0 {
-        let mut text = Text::default();
-        text.push_plain(more).push(" more gaps: whyopen -o json lists them.");
-        page.paragraph(&Text::fixed("Not read: "), &text, Style::Normal)?;
+        let mut text = Text::fixed("Not read: ");
+        text.push_plain(more).push(" more things; whyopen -o json lists them.");
+        page.sentence(&text)?;
     }
     Ok(())
 }

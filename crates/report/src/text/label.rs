@@ -70,9 +70,7 @@ fn label(judgement: &Judgement<'_>, row: &Row<'_>) -> Text {
 /// The label of a connected socket.
 pub(super) fn of_connection(judgement: &Judgement<'_>, socket: &facts::Socket) -> Text {
     match judgement.held_connection(socket) {
-        Held::Processes => {
-            processes(judgement.snapshot, judgement.holders_of_connection(socket))
-        }
+        Held::Processes => processes(judgement.snapshot, judgement.holders_of_connection(socket)),
         held => without_processes(judgement.snapshot, held),
     }
 }
@@ -112,10 +110,7 @@ fn creator_into(snapshot: &Snapshot, creator: Creator<'_>, text: &mut Text) {
 }
 
 /// The label of processes: socket units first, and without the services that those start.
-fn processes<'j>(
-    snapshot: &Snapshot,
-    holders: impl Iterator<Item = ProcessHolder<'j>>,
-) -> Text {
+fn processes<'j>(snapshot: &Snapshot, holders: impl Iterator<Item = ProcessHolder<'j>>) -> Text {
     let mut owners: Vec<(Owner<'j>, usize, Pid)> = Vec::new();
     for holder in holders {
         let owner = owner(&holder);

@@ -42,7 +42,7 @@ impl Group {
             Self::Address => "On one address",
             Self::Multicast => "Multicast and broadcast",
             Self::LinkLocal => "Link-local",
-            Self::Portless => "Without ports (packet sockets see frames before the firewall)",
+            Self::Portless => "Without ports (packet sockets: before the firewall)",
             Self::Loopback => "This host only",
             Self::NotOpen => "Bound, not open",
         }
@@ -115,20 +115,31 @@ impl Cell {
             (Self::Unknown, known) | (known, Self::Unknown) => known,
             // Rows come in order of their addresses, so a new one differs from the last.
             (Self::One(a), Self::One(b)) if a != b => Self::Several(b, 2),
-            (Self::Several(a, n), Self::One(b)) if a != b => {
-                Self::Several(b, n.saturating_add(1))
-            }
+            (Self::Several(a, n), Self::One(b)) if a != b => Self::Several(b, n.saturating_add(1)),
             (first, _) => first,
         }
     }
 
-    fn text(self) -> Text {
+    /// In words; with the interface that the rows are bound to, as `%eth0` on an address.
+    fn text(self, judgement: &Judgement<'_>, row: &Row<'_>) -> Text {
         let mut text = Text::default();
         match self {
             Self::Nothing => text.push("-"),
             Self::Unknown => text.push("?"),
-            Self::One(address) => text.push_plain(address),
+            Self::One(address) => {
+                text.push_plain(address);
+                if row.socket.device.is_some() {
+                    text.push("%");
+                    device_into(judgement, row, &mut text);
+                }
+                &mut text
+            }
             Self::Several(_, count) => text.push_plain(count).push(" addresses"),
+            Self::Any if row.socket.device.is_some() => {
+                text.push("on ");
+                device_into(judgement, row, &mut text);
+                &mut text
+            }
             Self::Any => text.push("any"),
         };
         text
@@ -160,12 +171,10 @@ impl Line<'_, '_> {
     /// The cells of the table.
     pub(super) fn cells(&self, judgement: &Judgement<'_>, labels: &Labels) -> Cells {
         let Some(row) = self.rows.first() else { return Cells::default() };
-        let mut held = labels.get(self.key.label);
-        if self.key.device.is_some() {
-            held.push(", on ");
-            device_into(judgement, row, &mut held);
-        }
-        [self.port(row), what(judgement, row), self.ipv4.text(), self.ipv6.text(), held]
+        let held = labels.get(self.key.label);
+        let ipv4 = self.ipv4.text(judgement, row);
+        let ipv6 = self.ipv6.text(judgement, row);
+        [self.port(row), what(judgement, row), ipv4, ipv6, held]
     }
 
     /// The port with its protocols: `111/tcp,udp`; for sockets without ports what they are.
@@ -219,7 +228,11 @@ pub(super) fn what(judgement: &Judgement<'_>, row: &Row<'_>) -> Text {
             text.push("sends only");
         }
         Kind::Raw => {
-            text.push_plain(row.socket.protocol).push(" packets");
+            match row.socket.protocol {
+                Protocol::ICMPV6 => text.push("ICMPv6 messages"),
+                Protocol::ICMP => text.push("ICMP messages"),
+                protocol => text.push_plain(protocol).push(" packets"),
+            };
         }
         Kind::Ping => {
             text.push("echo replies");
@@ -273,12 +286,7 @@ pub(super) fn of<'r, 'a>(
     lines
 }
 
-fn key(
-    judgement: &Judgement<'_>,
-    row: &Row<'_>,
-    labels: &mut Labels,
-    each_address: bool,
-) -> Key {
+fn key(judgement: &Judgement<'_>, row: &Row<'_>, labels: &mut Labels, each_address: bool) -> Key {
     let socket = row.socket;
     let group = Group::of(row);
     let portless = row.port().is_none();

@@ -6,6 +6,7 @@
 mod connected;
 mod detail;
 mod header;
+mod holders;
 mod label;
 mod lines;
 mod missing;

@@ -27,7 +27,7 @@ pub fn overview<W: Write>(out: &mut W, judgement: &Judgement<'_>, view: &View) -
     tables(&mut page, judgement, view)?;
     if view.connected {
         page.blank()?;
-        connected::write(&mut page, judgement)?;
+        connected::write(&mut page, judgement, judgement.connected())?;
     }
     findings(&mut page, judgement)
 }
@@ -59,7 +59,7 @@ fn tables<W: Write>(
         }
         if position > 0 && judgement.namespaces.len() > 1 {
             page.blank()?;
-            page.line(&heading(namespace), Style::Heading)?;
+            page.paragraph(&Text::default(), &heading(namespace), Style::Heading)?;
         }
         let mut group = None;
         while let Some((line, cells)) = lines.get(at).zip(cells.get(at))
@@ -160,8 +160,7 @@ fn findings<W: Write>(page: &mut Page<'_, W>, judgement: &Judgement<'_>) -> io::
         let mut text = Text::default();
         text.push_plain(finding.severity).push("  ").push_host(&finding.subject);
         text.push(": ").push_host(&finding.text);
-        let style =
-            if finding.severity >= Severity::Medium { Style::Alert } else { Style::Normal };
+        let style = if finding.severity >= Severity::Medium { Style::Alert } else { Style::Normal };
         page.paragraph(&number, &text, style)?;
         let action = Text::host(&finding.action);
         page.paragraph(&Text::fixed("   to do: "), &action, Style::Normal)?;

@@ -78,6 +78,20 @@ impl<'w, W: Write> Page<'w, W> {
         }
         Ok(())
     }
+
+    /// A text on as many lines as it needs, the others indented by two.
+    pub(super) fn sentence(&mut self, text: &Text) -> io::Result<()> {
+        let mut lines = text.wrap(self.width.saturating_sub(2)).into_iter();
+        if let Some(first) = lines.next() {
+            self.line(&first, Style::Normal)?;
+        }
+        for part in lines {
+            let mut line = Text::fixed("  ");
+            line.push_text(&part);
+            self.line(&line, Style::Normal)?;
+        }
+        Ok(())
+    }
 }
 
 impl Style {

@@ -32,7 +32,7 @@ const WIDE: [Wide; COLUMNS] = [Wide::Wrap, Wide::Cut, Wide::Wrap, Wide::Wrap, Wi
 /// The widths below which a column is not made narrower, in this order: each step is done before
 /// the next. The last ones add up to the narrowest screen, 60.
 const SHRINK: [(usize, usize); 9] =
-    [(4, 24), (3, 20), (4, 16), (1, 12), (3, 10), (0, 10), (2, 9), (1, 8), (4, 13)];
+    [(4, 24), (3, 20), (4, 16), (1, 12), (3, 10), (1, 8), (0, 10), (4, 13), (2, 9)];
 
 /// The widths of the columns.
 #[derive(Clone, Debug)]
