@@ -45,7 +45,10 @@ mod tests {
         let check = |text: &str, expect: Option<&str>| {
             assert_eq!(pretty_name(text).as_deref(), expect, "{text}");
         };
-        check("NAME=x\nPRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\n", Some("Debian GNU/Linux 12 (bookworm)"));
+        check(
+            "NAME=x\nPRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\n",
+            Some("Debian GNU/Linux 12 (bookworm)"),
+        );
         check("PRETTY_NAME='A \\\"B\\\"'", Some("A \"B\""));
         check("PRETTY_NAME=Plain", Some("Plain"));
         check("PRETTY_NAME=\"", Some("\""));

@@ -311,3 +311,54 @@ pub(super) fn list(program: &[Insn]) -> String {
         text
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Checks one instruction against its bytes, written as the kernel's documentation does
+    /// (`Documentation/bpf/standardization/instruction-set.rst`), and its text.
+    fn check(make: impl FnOnce(&mut Assembler), hex: &str, text: &str) {
+        let mut asm = Assembler::default();
+        make(&mut asm);
+        assert_eq!(list(&asm.assemble()), format!("   0: {hex}  {text}\n"));
+    }
+
+    fn one(op: impl FnOnce(&mut Assembler) -> &mut Assembler) -> impl FnOnce(&mut Assembler) {
+        |asm| {
+            op(asm);
+        }
+    }
+
+    #[test]
+    fn instructions() {
+        check(one(|a| a.load(Width::D, R6, R1, 8)), "7916080000000000", "r6 = *(u64 *)(r1 +8)");
+        check(one(|a| a.load(Width::W, R2, R7, 260)), "6172040100000000", "r2 = *(u32 *)(r7 +260)");
+        check(one(|a| a.load(Width::H, R2, R1, 2)), "6912020000000000", "r2 = *(u16 *)(r1 +2)");
+        check(one(|a| a.load(Width::B, R2, R1, 1)), "7112010000000000", "r2 = *(u8 *)(r1 +1)");
+        check(one(|a| a.store(Width::D, R10, -8, R0)), "7b0af8ff00000000", "*(u64 *)(r10 -8) = r0");
+        check(one(|a| a.copy(R1, R8)), "bf81000000000000", "r1 = r8");
+        check(one(|a| a.set(R3, 20)), "b703000014000000", "r3 = 20");
+        check(one(|a| a.add(R2, -24)), "07020000e8ffffff", "r2 += -24");
+        check(one(|a| a.call(127)), "850000007f000000", "call 127");
+        check(one(|a| a.call_by_type(4)), "8520000004000000", "call by type 4");
+        check(one(Assembler::exit), "9500000000000000", "exit");
+    }
+
+    #[test]
+    fn jumps_go_to_their_labels() {
+        let mut asm = Assembler::default();
+        let (start, end) = (asm.label(), asm.label());
+        asm.here(start)
+            .jump_if_equal(R1, 7, end)
+            .jump_if_differ(R1, R9, end)
+            .jump(start)
+            .here(end)
+            .exit();
+        let text = "   0: 1501020007000000  if r1 == 7 goto +2\n   \
+                    1: 5d91010000000000  if r1 != r9 goto +1\n   \
+                    2: 0500fdff00000000  goto -3\n   \
+                    3: 9500000000000000  exit\n";
+        assert_eq!(list(&asm.assemble()), text);
+    }
+}

@@ -6,6 +6,7 @@
 //! all 130,000 types first, which takes twenty times as long.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 /// Kinds of types (`BTF_KIND_*`).
 mod kind {
@@ -153,18 +154,21 @@ impl<'a> Btf<'a> {
             if id % STRIDE == 1 {
                 answers.places.push(at);
             }
+            // Of several with one name the first counts.
             match found.kind() {
                 kind::STRUCT => {
                     if let Some(name) = structs.find(self.strings, found.name)
-                        && answers.structs.insert(name, (id, at)).is_none()
+                        && let Entry::Vacant(entry) = answers.structs.entry(name)
                     {
+                        entry.insert((id, at));
                         missing -= 1;
                     }
                 }
                 kind::FUNC => {
                     if let Some(name) = functions.find(self.strings, found.name)
-                        && answers.functions.insert(name, id).is_none()
+                        && let Entry::Vacant(entry) = answers.functions.entry(name)
                     {
+                        entry.insert(id);
                         missing -= 1;
                     }
                 }
@@ -279,4 +283,174 @@ fn is_string(strings: &[u8], at: u32, expect: &str) -> bool {
 fn word(bytes: &[u8], at: usize) -> Option<u32> {
     let bytes = bytes.get(at..)?.first_chunk::<4>()?;
     Some(u32::from_ne_bytes(*bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// BTF in the making.
+    #[derive(Default)]
+    struct Blob {
+        types: Vec<u8>,
+        strings: Vec<u8>,
+    }
+
+    impl Blob {
+        fn string(&mut self, text: &str) -> u32 {
+            if self.strings.is_empty() {
+                self.strings.push(0);
+            }
+            if text.is_empty() {
+                return 0;
+            }
+            let at = u32::try_from(self.strings.len()).unwrap();
+            self.strings.extend(text.bytes().chain([0]));
+            at
+        }
+
+        fn words(&mut self, words: &[u32]) {
+            self.types.extend(words.iter().flat_map(|word| word.to_ne_bytes()));
+        }
+
+        /// A type with what follows it.
+        fn other(&mut self, kind: u32, name: &str, more: &[u32], len: u32) -> &mut Self {
+            let name = self.string(name);
+            self.words(&[name, kind << 24 | len, 0]);
+            self.words(more);
+            self
+        }
+
+        /// A structure or union with members `(name, type, offset)`.
+        fn composite(
+            &mut self,
+            kind: u32,
+            flag: bool,
+            name: &str,
+            members: &[(&str, u32, u32)],
+        ) -> &mut Self {
+            let name = self.string(name);
+            let len = u32::try_from(members.len()).unwrap();
+            self.words(&[name, u32::from(flag) << 31 | kind << 24 | len, 0]);
+            for (name, id, offset) in members {
+                let name = self.string(name);
+                self.words(&[name, *id, *offset]);
+            }
+            self
+        }
+
+        fn bytes(&self) -> Vec<u8> {
+            let len = |section: &[u8]| u32::try_from(section.len()).unwrap();
+            let mut bytes = MAGIC.to_ne_bytes().to_vec();
+            bytes.extend([1, 0]);
+            for word in [24, 0, len(&self.types), len(&self.types), len(&self.strings)] {
+                bytes.extend(word.to_ne_bytes());
+            }
+            bytes.extend(&self.types);
+            bytes.extend(&self.strings);
+            bytes
+        }
+    }
+
+    /// One of everything, so that a wrong length of any kind loses what comes behind it.
+    fn blob() -> Vec<u8> {
+        let mut blob = Blob::default();
+        blob.other(kind::INT, "int", &[32], 0)
+            .other(2, "", &[], 0)
+            .other(kind::ARRAY, "", &[1, 1, 4], 0)
+            .composite(kind::UNION, true, "", &[("in_union", 1, 0), ("", 5, 32)])
+            .composite(kind::STRUCT, true, "", &[("deep", 1, 16), ("bits", 1, 3 << 24 | 8)])
+            .other(kind::ENUM, "e", &[0, 0, 0, 1], 2)
+            .other(7, "fwd", &[], 0)
+            .other(8, "typedef", &[], 0)
+            .other(kind::FUNC_PROTO, "", &[0, 1], 1)
+            .other(kind::VAR, "v", &[0], 0)
+            .other(kind::DATASEC, "d", &[1, 2, 3, 4, 5, 6], 2)
+            .other(16, "float", &[], 0)
+            .other(kind::DECL_TAG, "t", &[0], 0)
+            .other(kind::ENUM64, "e64", &[0, 1, 2], 1)
+            .other(kind::FUNC, "wanted", &[], 0)
+            .composite(
+                kind::STRUCT,
+                true,
+                "outer",
+                &[("first", 1, 0), ("", 4, 64), ("flags", 1, 1 << 24 | 128), ("last", 1, 192)],
+            )
+            .composite(kind::STRUCT, false, "outer", &[("first", 1, 800)])
+            .composite(kind::STRUCT, false, "old", &[("far", 1, 0x0100_0000), ("odd", 1, 7)])
+            .composite(kind::STRUCT, false, "outermost", &[("first", 1, 8)]);
+        blob.bytes()
+    }
+
+    const STRUCTS: &[&str] = &["outer", "old", "absent"];
+    const FUNCTIONS: &[&str] = &["wanted", "outer"];
+
+    /// Checks the offset of a member in bytes; none for an error.
+    fn check(structure: &'static str, member: &'static str, expect: Option<i16>) {
+        let bytes = blob();
+        let found = Btf::new(&bytes).unwrap().search(STRUCTS, FUNCTIONS);
+        assert_eq!(found.offset(structure, member).ok(), expect, "{structure}.{member}");
+    }
+
+    #[test]
+    fn members() {
+        check("outer", "first", Some(0));
+        check("outer", "in_union", Some(8));
+        check("outer", "deep", Some(14));
+        check("outer", "bits", None);
+        check("outer", "flags", None);
+        check("outer", "last", Some(24));
+        check("outer", "none", None);
+        check("old", "odd", None);
+        // More bytes than a load can reach.
+        check("old", "far", None);
+        check("absent", "first", None);
+    }
+
+    #[test]
+    fn ids() {
+        let bytes = blob();
+        let found = Btf::new(&bytes).unwrap().search(STRUCTS, FUNCTIONS);
+        assert_eq!(found.function("wanted"), Ok(15));
+        assert_eq!(found.structure("outer"), Ok(16));
+        assert_eq!(found.function("outer"), Err(BtfError::NoFunction("outer")));
+        assert_eq!(found.structure("absent"), Err(BtfError::NoStruct("absent")));
+    }
+
+    #[test]
+    fn a_union_that_holds_itself_ends() {
+        let mut blob = Blob::default();
+        blob.composite(kind::STRUCT, true, "outer", &[("", 2, 0)]).composite(
+            kind::UNION,
+            true,
+            "",
+            &[("", 2, 0)],
+        );
+        let bytes = blob.bytes();
+        let found = Btf::new(&bytes).unwrap().search(&["outer"], &["absent"]);
+        assert_eq!(found.offset("outer", "x"), Err(BtfError::NoMember("outer", "x")));
+    }
+
+    #[test]
+    fn the_running_kernel_has_what_bpftool_shows() {
+        let bytes = std::fs::read("/sys/kernel/btf/vmlinux").unwrap();
+        let layout = crate::bpf::layout::Layout::of(Btf::new(&bytes).unwrap()).unwrap();
+        // Fixed by include/net/sock.h: two pairs of addresses and ports come first.
+        assert_eq!((layout.sock_family, layout.sock_state), (16, 18));
+        assert_eq!(layout.task_tgid - layout.task_pid, 4);
+    }
+
+    proptest! {
+        #[test]
+        fn hostile_bytes_do_not_panic(at in 0_usize..900, bytes in proptest::collection::vec(any::<u8>(), 0..40)) {
+            let mut blob = blob();
+            for (to, from) in blob.iter_mut().skip(at).zip(&bytes) {
+                *to = *from;
+            }
+            crate::bpf::fuzz_btf(&blob);
+            crate::bpf::fuzz_btf(&bytes);
+        }
+    }
 }

@@ -111,7 +111,7 @@ impl Layout {
         kernfs_node_id: 0x60,
         file_f_inode: 0x20,
         inode_i_ino: 0x40,
-        socket_sk: 0x1c,
+        socket_sk: 0x50,
         sock_family: 0x10,
         sock_state: 0x12,
         sock_net: 0x30,

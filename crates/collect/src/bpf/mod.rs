@@ -314,6 +314,18 @@ fn run(
     }
 }
 
+/// Entry point for fuzzing: BTF of any bytes must not panic.
+#[doc(hidden)]
+pub fn fuzz_btf(bytes: &[u8]) {
+    if let Ok(btf) = Btf::new(bytes) {
+        let _ = Layout::of(btf);
+        let found = btf.search(&["outer", "old"], &["wanted"]);
+        for member in ["first", "deep", "last", "far", "none"] {
+            let _ = (found.offset("outer", member), found.offset("old", member));
+        }
+    }
+}
+
 /// Some bytes of a record; zeros behind its end, where no field is.
 fn chunk<const N: usize>(record: &[u8], at: usize) -> [u8; N] {
     record.get(at..).and_then(|rest| rest.first_chunk::<N>()).copied().unwrap_or([0; N])

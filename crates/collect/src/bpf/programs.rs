@@ -212,3 +212,12 @@ pub fn listing() -> String {
     ]
     .join("\n")
 }
+
+#[cfg(test)]
+mod tests {
+    /// `cargo xtask bpf` writes the file anew.
+    #[test]
+    fn the_listing_beside_the_source_is_the_program() {
+        assert_eq!(super::listing(), include_str!("programs.lst"));
+    }
+}

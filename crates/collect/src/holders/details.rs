@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use facts::{Executable, Gap, Pid, Process, Remedy, Uid};
 use rustix::io::Errno;
 
+use crate::bpf::Task;
+
 use super::procfs::Proc;
 use super::stat;
 
@@ -27,6 +29,24 @@ pub(super) fn process(proc: &Proc, pid: Pid, text: &mut Vec<u8>) -> Option<Proce
         executable: None,
         args: None,
     })
+}
+
+/// One process, as BPF told it.
+pub(super) fn of_task(task: &Task) -> Process {
+    let comm = task.comm.split(|byte| *byte == 0).next().unwrap_or_default();
+    Process {
+        pid: task.pid,
+        parent: task.parent,
+        comm: String::from_utf8_lossy(comm).into_owned(),
+        uid: task.uid,
+        // In the steps of `/proc`, so that a process has one start time whichever way it is read.
+        started_ns: task.started_ns - task.started_ns % stat::TICK_NS,
+        netns: task.netns,
+        cgroup: Some(task.cgroup).filter(|id| id.0 != 0),
+        cgroup_path: None,
+        executable: None,
+        args: None,
+    }
 }
 
 /// Reads the path of a process's cgroup.

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use facts::{Gap, Holder, HolderMethod, Inode, NetnsId, Part, Pid, Process, Remedy};
+use facts::{Cgroup, Gap, Holder, HolderMethod, Inode, NetnsId, Part, Pid, Process, Remedy};
 use rustix::io::Errno;
+
+use crate::bpf::{BpfError, Task};
 
 use super::details::{self, denied_gap};
 use super::inodes::InodeSet;
+use super::kernel::Kernel;
 use super::procfs::Proc;
 use super::walk::{self, Walk};
 use super::{hidepid, io_uring, stat};
@@ -21,10 +24,14 @@ pub enum Method {
     Proc,
 }
 
-/// Finds holders. Opened once for a snapshot.
+/// Finds holders. Opened once for a snapshot; what it has read is kept and not read again.
 #[derive(Debug)]
 pub struct Finder {
     proc: Result<Proc, Errno>,
+    bpf: Option<Kernel>,
+    /// Why BPF is not used, if it was tried.
+    declined: Option<BpfError>,
+    connected: bool,
 }
 
 /// What was found.
@@ -40,50 +47,131 @@ pub struct Found {
 
 impl Finder {
     /// Gets ready. Cannot fail: what is missing is told as gaps of what is asked later.
-    pub fn open(_method: Method) -> Self {
-        Self { proc: Proc::open() }
+    ///
+    /// With `connected` unset, connected streams are never asked about: passing them over inside
+    /// the kernel saves most of the work on a busy server.
+    pub fn open(method: Method, connected: bool) -> Self {
+        let proc = Proc::open();
+        let (bpf, declined) = match method {
+            Method::Proc => (None, None),
+            Method::Fastest => match Kernel::load() {
+                Ok(kernel) => (Some(kernel), None),
+                Err(error) => (None, Some(error)),
+            },
+        };
+        Self { proc, bpf, declined, connected }
+    }
+
+    /// Why BPF is not used although it was wanted; with the verifier's words, where it refused a
+    /// program. No gap, since `/proc` tells the same.
+    pub fn declined(&self) -> Option<&BpfError> {
+        self.declined.as_ref()
     }
 
     /// The network namespaces that processes are in, each with the lowest pid in it.
     ///
     /// Of processes of other users an ordinary user does not learn it: a gap.
     pub fn namespaces(&mut self) -> Part<BTreeMap<NetnsId, Pid>> {
-        const WHAT: &str = "network namespaces of processes";
-        let proc = match &self.proc {
-            Ok(proc) => proc,
-            Err(error) => return Part::unreadable(no_proc(WHAT, *error)),
-        };
-        let pids = match proc.pids() {
-            Ok(pids) => pids,
-            Err(error) => return Part::unreadable(no_proc(WHAT, error)),
-        };
-        let mut leaders = BTreeMap::new();
-        let mut denied = Vec::new();
-        for pid in pids {
-            match proc.netns(pid) {
-                Ok(Some(netns)) => {
-                    leaders.entry(netns).or_insert(pid);
-                }
-                Err(Errno::ACCESS | Errno::PERM) => denied.push(pid),
-                // It has ended.
-                Ok(None) | Err(_) => {}
+        if let Some(tasks) = self.kernel(Kernel::tasks) {
+            let mut leaders = BTreeMap::new();
+            for (task, netns) in tasks.iter().filter_map(|task| task.netns.map(|n| (task, n))) {
+                leaders.entry(netns).or_insert(task.pid);
             }
+            return Part::known(leaders);
         }
-        let denied = users_processes(proc, &denied);
-        let mut gaps = denied_gap(WHAT, "readlink /proc/PID/ns/net", denied);
-        gaps.extend(hidepid::gap());
-        Part::with_gaps(leaders, gaps)
+        match &self.proc {
+            Ok(proc) => namespaces_by_proc(proc),
+            Err(error) => Part::unreadable(no_proc(NAMESPACES, *error)),
+        }
+    }
+
+    /// Network namespaces in which there is no process, but a socket that this process holds with
+    /// this descriptor (`SIOCGSKNS` on it, `include/uapi/linux/sockios.h`, leads there). Unreadable
+    /// without BPF, since `/proc` does not tell the namespace of a socket.
+    pub fn socket_namespaces(&mut self) -> Part<BTreeMap<NetnsId, (Pid, u32)>> {
+        let connected = self.connected;
+        let mut namespaces = BTreeMap::new();
+        let Some(files) = self.kernel(|kernel| kernel.files(connected)) else {
+            return Part::unreadable(self.no_bpf("network namespaces that only sockets are in"));
+        };
+        for file in files {
+            namespaces.entry(file.netns).or_insert((file.pid, file.fd));
+        }
+        for netns in self.namespaces().value().into_iter().flat_map(BTreeMap::keys) {
+            namespaces.remove(netns);
+        }
+        Part::known(namespaces)
     }
 
     /// Who holds these sockets.
-    ///
-    /// With `connected` unset, connected streams among them may be left out: it says that none of
-    /// them is wanted, which saves most of the work on a busy server.
-    pub fn holders(&mut self, wanted: &[Inode], _connected: bool) -> Found {
+    pub fn holders(&mut self, wanted: &[Inode]) -> Found {
+        let connected = self.connected;
+        let set = InodeSet::new(wanted);
+        let holders = self.kernel(|kernel| {
+            Ok(kernel
+                .files(connected)?
+                .iter()
+                .filter(|file| set.contains(file.inode))
+                .map(|file| Holder {
+                    inode: file.inode,
+                    pid: file.pid,
+                    fd: file.fd,
+                    io_uring: false,
+                })
+                .collect::<Vec<_>>())
+        });
+        if let Some(mut holders) = holders
+            && let Some(tasks) = self.kernel(|kernel| kernel.tasks().map(<[_]>::to_vec))
+        {
+            holders.sort_unstable();
+            holders.dedup();
+            let processes = self.processes(&tasks, &holders);
+            return Found {
+                holders: Part::known(holders),
+                processes: Part::known(processes),
+                method: HolderMethod::Bpf,
+            };
+        }
         match &self.proc {
             Ok(proc) => by_proc(proc, wanted),
             Err(error) => Found::unreadable(*error),
         }
+    }
+
+    /// Asks BPF; none if it is not used or fails, and then whoever asked goes on with `/proc`.
+    fn kernel<'a, T: 'a>(
+        &'a mut self,
+        ask: impl FnOnce(&'a mut Kernel) -> Result<T, BpfError>,
+    ) -> Option<T> {
+        match ask(self.bpf.as_mut()?) {
+            Ok(answer) => Some(answer),
+            Err(error) => {
+                self.declined = Some(error);
+                None
+            }
+        }
+    }
+
+    /// The gap of what only BPF tells.
+    fn no_bpf(&self, what: &str) -> Gap {
+        let why = self
+            .declined
+            .as_ref()
+            .map_or_else(|| "BPF was not wanted".to_owned(), ToString::to_string);
+        let gap = Gap::new(what, why);
+        if rustix::process::geteuid().is_root() { gap } else { gap.remedied_by(Remedy::Root) }
+    }
+
+    /// The processes of these holders and their ancestors, as BPF told them.
+    fn processes(&self, tasks: &[Task], holders: &[Holder]) -> Vec<Process> {
+        let mut text = Vec::new();
+        details::with_ancestors(holders.iter().map(|holder| holder.pid), |pid| {
+            match tasks.binary_search_by_key(&pid, |task| task.pid) {
+                Ok(at) => tasks.get(at).map(details::of_task),
+                // It was started after the tasks were listed.
+                Err(_) => details::process(self.proc.as_ref().ok()?, pid, &mut text),
+            }
+        })
     }
 
     /// Looks for holders of sockets that nobody seems to hold in the tables of fixed files of all
@@ -108,6 +196,20 @@ impl Finder {
         if let Part::Known { value } | Part::Partial { value, .. } = &mut found.holders {
             value.sort_unstable();
             value.dedup();
+        }
+    }
+
+    /// Fills [`Process::cgroup_path`] from `/proc/PID/cgroup` where the id of the cgroup does not
+    /// lead to a path of the unified hierarchy: it is not mounted, or systemd keeps its processes
+    /// in its own cgroup v1 hierarchy and leaves them in the root of this one.
+    pub fn cgroup_paths(&self, processes: &mut [Process], known: &[Cgroup]) {
+        let Ok(proc) = &self.proc else { return };
+        let mut text = Vec::new();
+        for process in processes.iter_mut().filter(|process| process.cgroup_path.is_none()) {
+            let path = process.cgroup.and_then(|id| known.iter().find(|cgroup| cgroup.id == id));
+            if path.is_none_or(|cgroup| cgroup.path == "/") {
+                process.cgroup_path = details::cgroup_path(proc, process.pid, &mut text);
+            }
         }
     }
 
@@ -137,6 +239,33 @@ impl Found {
             method: HolderMethod::None,
         }
     }
+}
+
+/// What the namespaces of processes are called in gaps.
+const NAMESPACES: &str = "network namespaces of processes";
+
+/// The namespaces that processes are in, from the links in `/proc`.
+fn namespaces_by_proc(proc: &Proc) -> Part<BTreeMap<NetnsId, Pid>> {
+    let pids = match proc.pids() {
+        Ok(pids) => pids,
+        Err(error) => return Part::unreadable(no_proc(NAMESPACES, error)),
+    };
+    let mut leaders = BTreeMap::new();
+    let mut denied = Vec::new();
+    for pid in pids {
+        match proc.netns(pid) {
+            Ok(Some(netns)) => {
+                leaders.entry(netns).or_insert(pid);
+            }
+            Err(Errno::ACCESS | Errno::PERM) => denied.push(pid),
+            // It has ended.
+            Ok(None) | Err(_) => {}
+        }
+    }
+    let denied = users_processes(proc, &denied);
+    let mut gaps = denied_gap(NAMESPACES, "readlink /proc/PID/ns/net", denied);
+    gaps.extend(hidepid::gap());
+    Part::with_gaps(leaders, gaps)
 }
 
 /// Finds holders by walking over `/proc`.

@@ -40,9 +40,14 @@ pub fn passwd(bytes: &[u8]) {
     let _ = crate::users::parse(bytes, &[Uid(0), Uid(u32::MAX)]);
 }
 
+/// `/sys/kernel/btf/vmlinux`.
+pub fn btf(bytes: &[u8]) {
+    crate::bpf::fuzz_btf(bytes);
+}
+
 /// All of them.
 pub const ALL: &[fn(&[u8])] =
-    &[proc_stat, proc_cgroup, proc_cmdline, proc_link, ring_fdinfo, mountinfo, passwd];
+    &[proc_stat, proc_cgroup, proc_cmdline, proc_link, ring_fdinfo, mountinfo, passwd, btf];
 
 #[cfg(test)]
 mod tests {

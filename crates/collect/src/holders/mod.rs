@@ -23,6 +23,7 @@ pub mod fuzzing;
 mod hidepid;
 mod inodes;
 mod io_uring;
+mod kernel;
 mod procfs;
 mod stat;
 mod walk;

@@ -18,4 +18,5 @@ mod files;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod packages;
+mod sqlite;
 pub mod systemd;

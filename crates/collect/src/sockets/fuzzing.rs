@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use facts::NetnsId;
 
-use super::inet_diag::Listing;
+use super::inet_diag::{Listing, MptcpSockets};
 use super::kernel_owners::{
     Numbers, owning_link, parse_families, parse_fou, parse_l2tp, parse_portlist, parse_wireguard,
 };
@@ -14,16 +14,18 @@ use crate::netlink;
 
 /// A received netlink datagram, read as the reply of sock_diag for TCP.
 pub fn sock_diag_datagram(bytes: &[u8]) {
-    let mut sockets = Vec::new();
-    let mut sink = Listing::new(NetnsId(1), TCP, true, &[], &mut sockets);
+    let (mptcp, mut sockets) = (MptcpSockets::default(), Vec::new());
+    let mut sink = Listing::new(NetnsId(1), TCP, true, &mptcp, &mut sockets);
     let _ = black_box(netlink::parse_datagram(bytes, &mut sink));
 }
 
 /// The body of a sock_diag message for an internet socket.
 pub fn inet_diag_message(bytes: &[u8]) {
+    let mptcp = MptcpSockets::default();
     for transport in [TCP, SCTP, RAW] {
         let mut sockets = Vec::new();
-        let _ = black_box(Listing::new(NetnsId(1), transport, true, &[], &mut sockets).take(bytes));
+        let _ =
+            black_box(Listing::new(NetnsId(1), transport, true, &mptcp, &mut sockets).take(bytes));
         black_box(sockets);
     }
 }

@@ -1,16 +1,25 @@
 //! Internet sockets over sock_diag(7): kernel `net/ipv4/inet_diag.c`,
 //! `include/uapi/linux/inet_diag.h`.
 
+use std::collections::BTreeSet;
+
 use facts::{Endpoint, Inode, NetnsId, Port, Protocol, Queue, Socket};
 
-use super::transport::{IpFamily, Row, Transport, is_wanted};
+use super::transport::{IpFamily, Row, TCP, Transport, is_wanted};
 use crate::netlink::{Attribute, Attributes, Malformed, Message, Query, Reader, Sink};
 
 /// `SOCK_DIAG_BY_FAMILY` (`include/uapi/linux/sock_diag.h`).
 pub(super) const SOCK_DIAG_BY_FAMILY: u16 = 20;
 
+/// `TCPDIAG_GETSOCK`: the older request, for TCP only.
+const TCPDIAG_GETSOCK: u16 = 18;
+
 /// `INET_DIAG_REQ_PROTOCOL`: a protocol above 255, in a request.
 const INET_DIAG_REQ_PROTOCOL: u16 = 3;
+
+/// `INET_DIAG_INFO` as a bit of `idiag_ext`: the kernel adds `struct tcp_info`, and with it
+/// `INET_DIAG_ULP_INFO`.
+const INET_DIAG_INFO: u8 = 1 << 1;
 
 /// Attributes of a reply.
 const INET_DIAG_PROTOCOL: u16 = 10;
@@ -21,6 +30,9 @@ const INET_DIAG_CGROUP_ID: u16 = 21;
 
 /// Nested in `INET_DIAG_ULP_INFO`.
 const INET_ULP_INFO_NAME: u16 = 1;
+
+/// `sizeof(struct inet_diag_sockid)` in bytes.
+const SOCKID: usize = 48;
 
 /// `sizeof(struct inet_diag_msg)` in bytes.
 const INET_DIAG_MSG: usize = 72;
@@ -39,23 +51,59 @@ const TCPF_LISTEN: u32 = 1 << 10;
 /// Bound, but neither listening nor connected; kernels before 6.8 ignore it.
 const TCPF_BOUND_INACTIVE: u32 = 1 << 13;
 
-/// The query for all sockets of a transport over one family; without `connected` those only that
-/// have no peer.
-pub(crate) fn query(transport: &Transport, family: IpFamily, connected: bool) -> Query {
-    let states = if connected { u32::MAX } else { TCPF_CLOSE | TCPF_LISTEN | TCPF_BOUND_INACTIVE };
+/// What to ask about the sockets of a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ask {
+    /// Those that have a peer as well.
+    pub(crate) connected: bool,
+    /// TCP sockets that are bound, but neither listen nor have a peer; part of `connected`.
+    pub(crate) inactive: bool,
+    /// Which TCP sockets are below an MPTCP socket. The kernel locks every socket for that, so it is
+    /// asked only where MPTCP has no handler of its own.
+    pub(crate) subflows: bool,
+}
+
+impl Ask {
+    /// `idiag_states`. TCP is not asked for `TCPF_CLOSE`, in which it has nothing: the kernel would
+    /// walk over every connection for it.
+    fn states(self, transport: &Transport) -> u32 {
+        match (self.connected, transport.protocol) {
+            (true, _) => u32::MAX,
+            (false, Protocol::TCP) if self.inactive => TCPF_LISTEN | TCPF_BOUND_INACTIVE,
+            (false, Protocol::TCP | Protocol::MPTCP) => TCPF_LISTEN,
+            (false, _) => TCPF_CLOSE | TCPF_LISTEN,
+        }
+    }
+
+    /// `idiag_ext`.
+    fn extensions(self) -> u8 {
+        if self.subflows { INET_DIAG_INFO } else { 0 }
+    }
+}
+
+/// The query for the sockets of a transport over one family.
+pub(crate) fn query(transport: &Transport, family: IpFamily, ask: Ask) -> Query {
     let protocol = u8::try_from(transport.protocol.0);
     // struct inet_diag_req_v2: sdiag_family, sdiag_protocol, idiag_ext, pad; idiag_states; then an
-    // idiag_sockid of zeroes, which matches everything.
-    let mut request = [0_u8; 56];
-    let head = [family.number(), protocol.unwrap_or(BY_ATTRIBUTE), 0, 0];
-    for (byte, value) in request.iter_mut().zip(head.into_iter().chain(states.to_ne_bytes())) {
-        *byte = value;
-    }
+    // inet_diag_sockid of zeroes, which matches everything.
+    let head = [family.number(), protocol.unwrap_or(BY_ATTRIBUTE), ask.extensions(), 0];
+    let request = [&head[..], &ask.states(transport).to_ne_bytes(), &[0; SOCKID]].concat();
     let query = Query::dump(SOCK_DIAG_BY_FAMILY, &request);
     if protocol.is_ok() {
         return query;
     }
     query.with(INET_DIAG_REQ_PROTOCOL, &u32::from(transport.protocol.0).to_ne_bytes())
+}
+
+/// The query for the TCP sockets of both families in one walk over the kernel's tables: only the
+/// older request can leave the family open (`inet_diag_dump_compat`), and the walk is most of the
+/// cost on a host with many connections.
+pub(crate) fn tcp_query(ask: Ask) -> Query {
+    // struct inet_diag_req: idiag_family (not read), idiag_src_len, idiag_dst_len, idiag_ext; an
+    // inet_diag_sockid of zeroes; idiag_states, idiag_dbs.
+    let head = [0, 0, 0, ask.extensions()];
+    let request = [&head[..], &[0; SOCKID], &ask.states(&TCP).to_ne_bytes(), &[0; 4]].concat();
+    Query::dump(TCPDIAG_GETSOCK, &request)
 }
 
 /// One socket of a reply.
@@ -166,6 +214,40 @@ fn sockaddr(bytes: &[u8]) -> Option<std::net::IpAddr> {
     Some(family.address(words))
 }
 
+/// The MPTCP sockets of a namespace. The TCP sockets below one show as well, with its inode: one
+/// socket, two rows.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct MptcpSockets {
+    inodes: BTreeSet<Inode>,
+    /// The ends of those without an inode: connections that were not accepted yet.
+    nameless: BTreeSet<(Endpoint, Option<Endpoint>)>,
+}
+
+impl MptcpSockets {
+    /// Takes them from a listing of MPTCP.
+    pub(crate) fn new(sockets: &[Socket]) -> Self {
+        let mut known = Self::default();
+        for socket in sockets {
+            if socket.inode == Inode(0) {
+                known.nameless.insert((socket.local, socket.peer));
+            } else {
+                known.inodes.insert(socket.inode);
+            }
+        }
+        known
+    }
+
+    /// Whether a TCP socket is below one of them.
+    #[inline]
+    fn covers(&self, socket: &Socket) -> bool {
+        if socket.inode == Inode(0) {
+            self.nameless.contains(&(socket.local, socket.peer))
+        } else {
+            self.inodes.contains(&socket.inode)
+        }
+    }
+}
+
 /// Turns the replies for one transport and family into sockets.
 pub(crate) struct Listing<'a> {
     /// The namespace.
@@ -174,8 +256,8 @@ pub(crate) struct Listing<'a> {
     pub(crate) transport: Transport,
     /// Whether connected sockets are wanted.
     pub(crate) connected: bool,
-    /// The inodes of the MPTCP sockets, sorted: their TCP sockets show under the same inode.
-    pub(crate) mptcp: &'a [Inode],
+    /// The MPTCP sockets of this namespace.
+    pub(crate) mptcp: &'a MptcpSockets,
     /// Where the sockets go.
     pub(crate) sockets: &'a mut Vec<Socket>,
     /// How many were there before.
@@ -188,7 +270,7 @@ impl<'a> Listing<'a> {
         netns: NetnsId,
         transport: Transport,
         connected: bool,
-        mptcp: &'a [Inode],
+        mptcp: &'a MptcpSockets,
         sockets: &'a mut Vec<Socket>,
     ) -> Self {
         let start = sockets.len();
@@ -204,11 +286,9 @@ impl<'a> Listing<'a> {
             return Ok(());
         }
         if self.transport.protocol == Protocol::TCP {
-            // One inode, two rows: the MPTCP socket and the TCP sockets below it.
-            if socket.inode != Inode(0) && self.mptcp.binary_search(&socket.inode).is_ok() {
+            if self.mptcp.covers(&socket) {
                 return Ok(());
             }
-            // Made since MPTCP was listed, or MPTCP has no handler of its own, or is bound only.
             if entry.is_subflow {
                 socket.protocol = Protocol::MPTCP;
             }
@@ -228,9 +308,9 @@ impl Sink for Listing<'_> {
 
     #[inline]
     fn message(&mut self, message: &Message<'_>) -> Result<(), Malformed> {
-        if message.kind != SOCK_DIAG_BY_FAMILY {
-            return Ok(());
+        match message.kind {
+            SOCK_DIAG_BY_FAMILY | TCPDIAG_GETSOCK => self.take(message.body),
+            _ => Ok(()),
         }
-        self.take(message.body)
     }
 }

@@ -4,11 +4,13 @@ use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use facts::{Gap, Inode, NetnsId, Protocol, Socket};
+use facts::{Gap, NetnsId, Protocol, Socket};
 
+use super::census::Census;
+use super::inet_diag::{Ask, MptcpSockets};
 use super::transport::{IpFamily, MPTCP, PING, RAW, SCTP, TCP, Transport, UDP, UDPLITE, is_wanted};
 use super::{gap, inet_diag, packet_diag, proc_net};
-use crate::netlink::{Channel, Error, Family};
+use crate::netlink::{Channel, Error, Family, Sink};
 use crate::netns::Namespace;
 
 /// The tables of the calling thread's network namespace.
@@ -34,46 +36,67 @@ impl Handlers {
     }
 }
 
+/// What a namespace has.
+#[derive(Debug, Default)]
+pub(crate) struct Listed {
+    /// The sockets.
+    pub(crate) sockets: Vec<Socket>,
+    /// What could not be read.
+    pub(crate) gaps: Vec<Gap>,
+    /// What was not looked for, and cannot be reached.
+    pub(crate) left_out: Vec<Gap>,
+}
+
 /// Lists the sockets of `namespace`, on a thread inside it.
-pub(crate) fn list(
-    namespace: &Namespace,
-    connected: bool,
-    handlers: &Handlers,
-) -> (Vec<Socket>, Vec<Gap>) {
+pub(crate) fn list(namespace: &Namespace, connected: bool, handlers: &Handlers) -> Listed {
+    let census = Census::take();
+    let many = census.many_tcp().filter(|_| !connected);
     let mut listing = Listing {
         label: namespace.label(),
         netns: namespace.id,
-        connected,
+        ask: Ask { connected, inactive: many.is_none(), subflows: false },
         channel: Channel::open(Family::SockDiag),
-        mptcp: vec![],
-        sockets: vec![],
-        gaps: vec![],
+        mptcp: MptcpSockets::default(),
+        found: Listed::default(),
     };
+    if let Some(count) = many {
+        listing.found.left_out.push(Gap::new(
+            format!("TCP sockets in {} that are bound but do not listen", listing.label),
+            format!("not looked for among {count} TCP sockets; a listing of all sockets has them"),
+        ));
+    }
     for (bit, transport) in TRANSPORTS.iter().enumerate() {
-        for family in IpFamily::ALL {
-            listing.transport(transport, family, handlers, bit);
+        if transport.protocol == Protocol::TCP {
+            listing.mptcp = MptcpSockets::new(&listing.found.sockets);
+            if listing.tcp().is_ok() {
+                continue;
+            }
         }
-        if transport.protocol == Protocol::MPTCP {
-            listing.mptcp = listing.sockets.iter().map(|s| s.inode).collect();
-            listing.mptcp.sort_unstable();
+        for family in IpFamily::ALL {
+            // Asking a kernel without MPTCP would make it run modprobe(8), and the walk over an
+            // empty table takes a millisecond.
+            if transport.protocol == Protocol::MPTCP && census.lacks_mptcp(family) {
+                continue;
+            }
+            listing.transport(transport, family, handlers, bit);
+            listing.ask.subflows |= transport.protocol == Protocol::MPTCP && handlers.lacks(bit);
         }
     }
     for family in IpFamily::ALL {
         listing.read_file(&PING, family);
     }
     listing.packet(handlers, TRANSPORTS.len());
-    (listing.sockets, listing.gaps)
+    listing.found
 }
 
 /// A namespace while it is listed.
 struct Listing {
     label: String,
     netns: NetnsId,
-    connected: bool,
+    ask: Ask,
     channel: Result<Channel, Error>,
-    mptcp: Vec<Inode>,
-    sockets: Vec<Socket>,
-    gaps: Vec<Gap>,
+    mptcp: MptcpSockets,
+    found: Listed,
 }
 
 impl Listing {
@@ -90,7 +113,11 @@ impl Listing {
             Ok(()) => return,
             Err(error) if error.is_absent() => true,
             Err(error) => {
-                self.gaps.push(gap(what.clone(), format!("sock_diag: {error}"), error.is_denied()));
+                self.found.gaps.push(gap(
+                    what.clone(),
+                    format!("sock_diag: {error}"),
+                    error.is_denied(),
+                ));
                 false
             }
         };
@@ -100,7 +127,7 @@ impl Listing {
         match transport.protocol {
             Protocol::SCTP => self.sctp(family),
             Protocol::TCP if absent => {
-                self.gaps.push(Gap::new(
+                self.found.gaps.push(Gap::new(
                     format!(
                         "bound sockets that do not listen, and limits of accept queues, of {what}"
                     ),
@@ -112,6 +139,18 @@ impl Listing {
         }
     }
 
+    /// TCP over both families at once. The error does not matter: each family is asked next.
+    fn tcp(&mut self) -> Result<(), Error> {
+        let channel = self.channel.as_mut().map_err(|error| *error)?;
+        let (sockets, mptcp) = (&mut self.found.sockets, &self.mptcp);
+        let mut sink = inet_diag::Listing::new(self.netns, TCP, self.ask.connected, mptcp, sockets);
+        let answer = channel.run(inet_diag::tcp_query(self.ask), &mut sink);
+        if answer.is_err() {
+            sink.restart();
+        }
+        answer
+    }
+
     fn dump(
         &mut self,
         transport: &Transport,
@@ -119,7 +158,7 @@ impl Listing {
         is_missing: bool,
     ) -> Result<(), Error> {
         let absent = Error::Kernel(rustix::io::Errno::NOENT);
-        if is_missing || (transport.protocol == Protocol::MPTCP && !has_mptcp()) {
+        if is_missing {
             return Err(absent);
         }
         let channel = match &mut self.channel {
@@ -128,18 +167,23 @@ impl Listing {
             Err(Error::Open(rustix::io::Errno::PROTONOSUPPORT)) => return Err(absent),
             Err(error) => return Err(*error),
         };
-        let query = inet_diag::query(transport, family, self.connected);
-        let (sockets, mptcp) = (&mut self.sockets, self.mptcp.as_slice());
+        let query = inet_diag::query(transport, family, self.ask);
+        let (sockets, mptcp) = (&mut self.found.sockets, &self.mptcp);
         let mut sink =
-            inet_diag::Listing::new(self.netns, *transport, self.connected, mptcp, sockets);
-        channel.run(query, &mut sink)
+            inet_diag::Listing::new(self.netns, *transport, self.ask.connected, mptcp, sockets);
+        let answer = channel.run(query, &mut sink);
+        if answer.is_err() {
+            // The whole table is read from its file next.
+            sink.restart();
+        }
+        answer
     }
 
     /// Reads the table's file. A kernel without the protocol has no such file.
     fn read_file(&mut self, transport: &Transport, family: IpFamily) {
         let Some(file) = transport.files.map(|files| family.pick(files)) else { return };
-        let (netns, connected) = (self.netns, self.connected);
-        let sockets = &mut self.sockets;
+        let (netns, connected) = (self.netns, self.ask.connected);
+        let sockets = &mut self.found.sockets;
         let read = read_table(file, |text| {
             proc_net::parse_inet(text, transport, family, netns, |socket| {
                 if is_wanted(&socket, connected) {
@@ -153,14 +197,14 @@ impl Listing {
     /// SCTP's own files: endpoints of both families in one, associations in another.
     fn sctp(&mut self, family: IpFamily) {
         let (netns, file) = (self.netns, "sctp/eps");
-        let sockets = &mut self.sockets;
+        let sockets = &mut self.found.sockets;
         let read = read_table(file, |text| {
             proc_net::parse_sctp(text, family, netns, |socket| sockets.push(socket))
         });
         let has_sctp = matches!(read, Ok(true));
         self.note(&format!("sctp sockets over {}", family.name()), file, read);
-        if has_sctp && self.connected {
-            self.gaps.push(Gap::new(
+        if has_sctp && self.ask.connected {
+            self.found.gaps.push(Gap::new(
                 format!("sctp associations over {} in {}", family.name(), self.label),
                 "the kernel has no sock_diag handler for sctp",
             ));
@@ -172,19 +216,20 @@ impl Listing {
         if let Ok(channel) = &mut self.channel
             && !handlers.lacks(bit)
         {
-            let mut sink = packet_diag::Listing::new(self.netns, self.connected, &mut self.sockets);
+            let mut sink =
+                packet_diag::Listing::new(self.netns, self.ask.connected, &mut self.found.sockets);
             match channel.run(packet_diag::query(), &mut sink) {
                 Ok(()) => return,
                 Err(error) if error.is_absent() => handlers.note_missing(bit),
-                Err(error) => self.gaps.push(gap(
+                Err(error) => self.found.gaps.push(gap(
                     format!("packet sockets in {}", self.label),
                     format!("sock_diag: {error}"),
                     error.is_denied(),
                 )),
             }
         }
-        let (netns, connected) = (self.netns, self.connected);
-        let sockets = &mut self.sockets;
+        let (netns, connected) = (self.netns, self.ask.connected);
+        let sockets = &mut self.found.sockets;
         let read = read_table("packet", |text| {
             proc_net::parse_packet(text, netns, |socket| {
                 if is_wanted(&socket, connected) {
@@ -200,14 +245,9 @@ impl Listing {
         if let Err(error) = read {
             let denied = matches!(&error, TableError::Read(e) if e.kind() == io::ErrorKind::PermissionDenied);
             let what = format!("{what} in {}", self.label);
-            self.gaps.push(gap(what, format!("{FOLDER}/{file}: {error}"), denied));
+            self.found.gaps.push(gap(what, format!("{FOLDER}/{file}: {error}"), denied));
         }
     }
-}
-
-/// Whether the kernel has MPTCP; asking sock_diag would make a kernel without it run modprobe(8).
-fn has_mptcp() -> bool {
-    Path::new("/proc/sys/net/mptcp").exists() || !Path::new("/proc/sys/net/ipv4").exists()
 }
 
 /// Why a table's file has not told all.

@@ -15,6 +15,7 @@
 //!
 //! A namespace without any process and name (kept alive by a descriptor alone) is not found.
 
+mod census;
 mod inet_diag;
 mod kernel_owners;
 mod links;
@@ -34,13 +35,13 @@ use facts::{Gap, KernelOwner, NetNamespace, NetnsId, Part, Pid, Remedy, Socket};
 
 use crate::netns::{self, Namespace};
 use kernel_owners::{Families, Owners};
-use listing::Handlers;
+use listing::{Handlers, Listed};
 
 /// What is wanted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Request {
-    /// Sockets that have a peer too, and those that are not bound; otherwise only what listens or
-    /// receives from anyone.
+    /// Sockets that have a peer too, and those that are not bound; otherwise only what listens,
+    /// receives from anyone, or is bound.
     pub connected: bool,
     /// Only the network namespace of the calling thread.
     pub this_netns_only: bool,
@@ -51,10 +52,13 @@ pub struct Request {
 pub struct Found {
     /// The namespaces, sorted by id. Each says whether all its sockets are in `sockets`.
     pub namespaces: Part<Vec<NetNamespace>>,
-    /// Their sockets, in the kernel's order within each table.
+    /// Their sockets, in the kernel's order within each table. Known if every namespace is; else
+    /// `Partial`, with the gaps in the namespaces rather than here.
     pub sockets: Part<Vec<Socket>>,
     /// The parts of the kernel that hold sockets of their own, sorted.
     pub kernel_owners: Part<Vec<KernelOwner>>,
+    /// What was not looked for because it costs too much, and cannot be reached by anyone.
+    pub left_out: Vec<Gap>,
 }
 
 /// The network namespace of the calling thread.
@@ -84,8 +88,7 @@ struct Kernel {
 
 /// What was seen inside one namespace.
 struct Looked {
-    sockets: Vec<Socket>,
-    socket_gaps: Vec<Gap>,
+    listed: Listed,
     links: links::Read,
     owners: Owners,
 }
@@ -93,10 +96,10 @@ struct Looked {
 impl Looked {
     /// Reads everything, on a thread that is inside `namespace`.
     fn at(namespace: &Namespace, request: Request, kernel: &Kernel, all: &[Namespace]) -> Self {
-        let (sockets, socket_gaps) = listing::list(namespace, request.connected, &kernel.handlers);
+        let listed = listing::list(namespace, request.connected, &kernel.handlers);
         let links = links::read(namespace);
         let owners = kernel_owners::read(namespace, &links.owning, all, &kernel.families);
-        Self { sockets, socket_gaps, links, owners }
+        Self { listed, links, owners }
     }
 }
 
@@ -105,7 +108,7 @@ impl Looked {
 struct Collection {
     namespaces: Vec<NetNamespace>,
     sockets: Vec<Socket>,
-    socket_gaps: Vec<Gap>,
+    left_out: Vec<Gap>,
     owners: Vec<KernelOwner>,
     owner_gaps: Vec<Gap>,
 }
@@ -126,13 +129,14 @@ impl Collection {
             Ok(looked) => {
                 described.links = looked.links.links;
                 described.addresses = looked.links.addresses;
-                described.sockets = Part::with_gaps((), looked.socket_gaps);
+                described.sockets = Part::with_gaps((), looked.listed.gaps);
                 // The first namespace's list is taken as it is: it is the big one.
                 if self.sockets.is_empty() {
-                    self.sockets = looked.sockets;
+                    self.sockets = looked.listed.sockets;
                 } else {
-                    self.sockets.extend(looked.sockets);
+                    self.sockets.extend(looked.listed.sockets);
                 }
+                self.left_out.extend(looked.listed.left_out);
                 self.owners.extend(looked.owners.owners);
                 self.owner_gaps.extend(looked.owners.gaps);
             }
@@ -157,10 +161,17 @@ impl Collection {
         self.owners.dedup();
         self.owner_gaps.sort_unstable();
         self.owner_gaps.dedup();
+        let whole = gaps.is_empty() && self.namespaces.iter().all(|n| n.sockets.is_complete());
+        let sockets = match gaps.first() {
+            Some(gap) if self.namespaces.is_empty() => Part::unreadable(gap.clone()),
+            _ if whole => Part::known(self.sockets),
+            _ => Part::Partial { value: self.sockets, gaps: vec![] },
+        };
         Found {
             namespaces: Part::with_gaps(self.namespaces, gaps),
-            sockets: Part::with_gaps(self.sockets, self.socket_gaps),
+            sockets,
             kernel_owners: Part::with_gaps(self.owners, self.owner_gaps),
+            left_out: self.left_out,
         }
     }
 }

@@ -25,16 +25,13 @@ fn host(files: &[(&str, &str)]) -> TempDir {
 fn told(root: &Path, part: &Part<Vec<Container>>) -> String {
     let mut lines = Vec::new();
     for one in part.items() {
-        let mut line = format!("{} {} {}", one.engine.name(), one.name, one.image);
-        for address in &one.addresses {
-            line += &format!(" {address}");
-        }
-        for port in &one.published {
+        let mut words = vec![one.engine.name().to_owned(), one.name.clone(), one.image.clone()];
+        words.extend(one.addresses.iter().map(ToString::to_string));
+        words.extend(one.published.iter().map(|port| {
             let host = port.host_address.map_or("*".to_owned(), |address| address.to_string());
-            line +=
-                &format!(" {} {host} {}->{}", port.protocol, port.host_port, port.container_port);
-        }
-        lines.push(line);
+            format!("{} {host} {}->{}", port.protocol, port.host_port, port.container_port)
+        }));
+        lines.push(words.join(" "));
     }
     lines.extend(part.gaps().iter().map(|gap| format!("gap: {}: {}", gap.what, gap.why)));
     lines.join("\n").replace(&format!("{}/", root.display()), "/")

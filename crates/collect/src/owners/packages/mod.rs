@@ -7,6 +7,8 @@ mod apk;
 mod dpkg;
 mod pacman;
 mod paths;
+mod rpm;
+mod rpm_header;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -16,6 +18,7 @@ use facts::{Gap, Package, Part};
 pub(super) use apk::fuzz as fuzz_apk;
 pub(super) use dpkg::{fuzz_diversions, fuzz_list, fuzz_status};
 pub(super) use pacman::fuzz as fuzz_pacman;
+pub(super) use rpm::fuzz as fuzz_rpm;
 
 use paths::Wanted;
 
@@ -48,8 +51,8 @@ pub fn owning(root: &Path, paths: &[&str]) -> Part<Vec<Package>> {
         return Part::known(Vec::new());
     }
     let wanted = Wanted::new(root, paths);
-    let readers: [fn(&Path, &Wanted) -> Option<Answer>; 3] =
-        [dpkg::owning, apk::owning, pacman::owning];
+    let readers: [fn(&Path, &Wanted) -> Option<Answer>; 4] =
+        [dpkg::owning, rpm::owning, apk::owning, pacman::owning];
     let answers: Vec<Answer> = readers.iter().filter_map(|read| read(root, &wanted)).collect();
     if answers.is_empty() {
         return Part::unreadable(Gap::new(

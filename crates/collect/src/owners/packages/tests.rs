@@ -124,6 +124,73 @@ fn apk_and_pacman() {
     );
 }
 
+/// The database that `fixtures/README.md` describes, and what `rpm -qf` said of it.
+#[test]
+fn rpm() {
+    let check = |place: &str, paths: &[&str], expect: &[&str]| {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir_all(root.path().join(place)).unwrap();
+        fs::write(root.path().join(place).join("rpmdb.sqlite"), RPMDB).unwrap();
+        fs::create_dir_all(root.path().join("usr")).unwrap();
+        std::os::unix::fs::symlink("usr/sbin", root.path().join("sbin")).unwrap();
+        let part = owning(root.path(), paths);
+        let told: Vec<String> = part
+            .items()
+            .iter()
+            .map(|one| {
+                format!("{} {} {}", one.path, one.name.as_deref().unwrap_or("-"), one.version)
+            })
+            .collect();
+        assert_eq!(told, expect, "{:?}", part.gaps());
+        assert!(part.is_complete());
+    };
+    for place in ["var/lib/rpm", "usr/lib/sysimage/rpm"] {
+        check(place, &["/usr/sbin/fixtured"], &["/usr/sbin/fixtured whyopen-fixture 2:1.4-7"]);
+    }
+    check("var/lib/rpm", &["/sbin/otherd"], &["/sbin/otherd other-fixture 0.9-7"]);
+    // The same name in many folders, and in one that is no package's.
+    check(
+        "var/lib/rpm",
+        &[
+            "/usr/share/fixture/d33/same",
+            "/usr/share/other/fixture",
+            "/usr/bin/same",
+            "/same",
+            "same",
+        ],
+        &[
+            "/same - ",
+            "/usr/bin/same - ",
+            "/usr/share/fixture/d33/same whyopen-fixture 2:1.4-7",
+            "/usr/share/other/fixture other-fixture 0.9-7",
+            "same - ",
+        ],
+    );
+}
+
+const RPMDB: &[u8] = include_bytes!("fixtures/rpmdb.sqlite");
+
+#[test]
+fn rpm_in_formats_that_are_not_read() {
+    for (file, format) in [("Packages", "Berkeley DB"), ("Packages.db", "ndb")] {
+        let path = format!("var/lib/rpm/{file}");
+        let gap = format!(
+            "gap: packages by rpm: /{path}: a database of the format {format}, which is not read"
+        );
+        check(&[(&path, "x")], &["/usr/sbin/nginx"], &[&gap]);
+        // dpkg knows one of them; of the other nothing can be said.
+        let nginx = ("var/lib/dpkg/info/nginx.list", "/usr/sbin/nginx\n");
+        let owned = "/usr/sbin/nginx nginx  dpkg";
+        check(&[(&path, "x"), nginx], &["/usr/sbin/nginx"], &[owned]);
+        check(&[(&path, "x"), nginx], &["/usr/sbin/nginx", "/x"], &[owned, &gap]);
+    }
+    check(
+        &[("var/lib/rpm/rpmdb.sqlite", "SQLite")],
+        &["/x"],
+        &["gap: packages by rpm: read /var/lib/rpm/rpmdb.sqlite: failed to fill whole buffer"],
+    );
+}
+
 #[test]
 fn nothing_is_said_to_be_unowned_unless_all_was_read() {
     check(

@@ -44,10 +44,11 @@ pub(super) enum BusError {
 }
 
 impl BusError {
-    /// An error of the socket; running into its time limit is [`BusError::TimedOut`].
+    /// An error of the socket, told apart from the end of its time and of the connection.
     fn io(operation: &str, source: io::Error) -> Self {
         match source.kind() {
             io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Self::TimedOut,
+            io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => Self::Closed,
             _ => Self::Io { operation: operation.to_owned(), source },
         }
     }

@@ -8,6 +8,7 @@ mod connection;
 mod wire;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -211,7 +212,8 @@ fn object_path(name: &str) -> String {
         if byte.is_ascii_alphabetic() || (at > 0 && byte.is_ascii_digit()) {
             path.push(char::from(byte));
         } else {
-            path.push_str(&format!("_{byte:02x}"));
+            // Writing to a string does not fail.
+            let _ = write!(path, "_{byte:02x}");
         }
     }
     path
@@ -222,11 +224,7 @@ fn what(names: &[&str]) -> String {
     match names {
         [] => "active socket units".to_owned(),
         [name] => format!("unit {name}"),
-        [first, .., last] if names.len() <= 3 => {
-            let middle = names.get(1..names.len() - 1).unwrap_or_default();
-            let middle: String = middle.iter().map(|name| format!(", {name}")).collect();
-            format!("units {first}{middle} and {last}")
-        }
+        [first, second] => format!("units {first} and {second}"),
         [first, second, rest @ ..] => format!("units {first}, {second} and {} more", rest.len()),
     }
 }
