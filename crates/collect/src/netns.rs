@@ -224,10 +224,19 @@ fn entry(found: &mut BTreeMap<NetnsId, Namespace>, id: NetnsId) -> &mut Namespac
     found.entry(id).or_insert_with(|| Namespace::new(id))
 }
 
-/// The host's namespace: pid 1's, or where that may not be read, the caller's own unless that has
-/// a name (nobody names the host's).
+/// The host's namespace: pid 1's. Without privilege its number cannot be read, but whether the
+/// caller is in it can: every namespace has its own inodes below `/proc/PID/net`, which anyone may
+/// look at (kernel `fs/proc/proc_net.c`). Where that is hidden too, the caller's own is taken for
+/// the host's, unless it has a name (nobody names the host's).
 fn host(own: Option<NetnsId>, foreign: &[NetnsId]) -> Option<NetnsId> {
-    id_of(Path::new(HOST)).ok().or_else(|| own.filter(|id| !foreign.contains(id)))
+    if let Ok(id) = id_of(Path::new(HOST)) {
+        return Some(id);
+    }
+    let inode = |path: &str| Path::new(path).metadata().map(|m| m.ino());
+    match (inode("/proc/1/net/dev"), inode("/proc/thread-self/net/dev")) {
+        (Ok(host), Ok(here)) => own.filter(|_| host == here),
+        _ => own.filter(|id| !foreign.contains(id)),
+    }
 }
 
 /// The namespaces that the files of a folder are bound to. A folder that does not exist has none.
@@ -359,6 +368,14 @@ mod tests {
         let moved = namespaces.iter().find(|n| n.id == NetnsId(7)).unwrap();
         let error = moved.enter(|| ()).unwrap_err();
         assert!(matches!(error, EnterError::Moved { .. }), "{error}");
+    }
+
+    #[test]
+    fn a_namespace_of_its_own_is_not_the_hosts() {
+        let is_host = || find(&BTreeMap::new(), true).0[0].host;
+        // The tests run beside pid 1, as every test of a host does.
+        assert!(is_host());
+        assert!(!enter(made().as_fd(), is_host).unwrap());
     }
 
     #[test]
