@@ -241,6 +241,18 @@ mod tests {
     }
 
     #[test]
+    fn a_torn_dump_is_told_apart() {
+        // The flag may come with any message, and even the last.
+        for at in [0, 20] {
+            let mut bytes = [message(20, 1, 0), message(NLMSG_DONE, 1, 0)].concat();
+            bytes[at + 6..at + 8].copy_from_slice(&NLM_F_DUMP_INTR.to_ne_bytes());
+            let mut reply = Reply { sequence: 1, whole: true, malformed: None };
+            let progress = reply.datagram(&bytes, &mut Kinds::default());
+            assert!(matches!(progress, Ok(Progress::Ended)) && !reply.whole);
+        }
+    }
+
+    #[test]
     fn done_without_a_status() {
         let mut done = message(NLMSG_DONE, 1, 0);
         done.truncate(16);
