@@ -204,14 +204,27 @@ impl Finder {
 
     /// Fills [`Process::cgroup_path`] from `/proc/PID/cgroup` where the id of the cgroup does not
     /// lead to a path of the unified hierarchy: it is not mounted, or systemd keeps its processes
-    /// in its own cgroup v1 hierarchy and leaves them in the root of this one.
+    /// in its own cgroup v1 hierarchy and leaves them in the root of this one. What is `known` must
+    /// be sorted by id, as [`crate::cgroups::paths`] gives it.
     pub fn cgroup_paths(&self, processes: &mut [Process], known: &[Cgroup]) {
         let Ok(proc) = &self.proc else { return };
         let mut text = Vec::new();
+        // Processes in the same cgroups have the same path: with BPF, it is read once for them all.
+        let mut read: BTreeMap<u64, String> = BTreeMap::new();
         for process in processes.iter_mut().filter(|process| process.cgroup_path.is_none()) {
-            let path = process.cgroup.and_then(|id| known.iter().find(|cgroup| cgroup.id == id));
-            if path.is_none_or(|cgroup| cgroup.path == "/") {
-                process.cgroup_path = details::cgroup_path(proc, process.pid, &mut text);
+            let path = process.cgroup.and_then(|id| {
+                let at = known.binary_search_by_key(&id, |cgroup| cgroup.id).ok()?;
+                known.get(at)
+            });
+            if path.is_some_and(|cgroup| cgroup.path != "/") {
+                continue;
+            }
+            let task = self.bpf.as_ref().and_then(|bpf| bpf.task(process.pid));
+            let same = task.and_then(|task| read.get(&task.placement));
+            process.cgroup_path =
+                same.cloned().or_else(|| details::cgroup_path(proc, process.pid, &mut text));
+            if let (Some(task), Some(path)) = (task, &process.cgroup_path) {
+                read.entry(task.placement).or_insert_with(|| path.clone());
             }
         }
     }

@@ -124,6 +124,13 @@ pub(super) fn entries(dir: &OwnedFd, mut each: impl FnMut(&CStr)) -> Result<(), 
     Ok(())
 }
 
+/// How many descriptors an open `/proc/PID/fd` has; 0 if the kernel does not tell (before 6.2;
+/// `fs/proc/fd.c`, `proc_fd_getattr`).
+pub(super) fn count(descriptors: &OwnedFd) -> Result<u32, Errno> {
+    let size = rustix::fs::fstat(descriptors)?.st_size;
+    Ok(u32::try_from(size).unwrap_or_default())
+}
+
 /// What a descriptor refers to, as far as it concerns us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Target {
