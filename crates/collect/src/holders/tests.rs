@@ -351,21 +351,34 @@ fn unshare(what: UnshareFlags) {
 #[test]
 fn cgroups_by_id_and_by_path() {
     let socket = listener();
-    let [mut found, _] = both(&[inode(&socket)]);
+    let mut bpf = Finder::open(Method::Fastest, false);
+    let mut found = bpf.holders(&[inode(&socket)]);
     let Part::Known { value } = &mut found.processes else { panic!("{found:?}") };
     let own = value.iter().position(|process| process.pid == own_pid()).unwrap();
     let expect = super::stat::cgroup_path(&std::fs::read("/proc/self/cgroup").unwrap());
     let id = value[own].cgroup.unwrap();
     // Known by a path of the unified hierarchy: nothing is read.
     let known = [Cgroup { id, path: "/known".to_owned() }];
-    let finder = Finder::open(Method::Proc, false);
-    finder.cgroup_paths(value, &known);
+    bpf.cgroup_paths(value, &known);
     assert_eq!(value[own].cgroup_path, None);
     // Not known, or left in its root: read from /proc.
-    for known in [vec![Cgroup { id, path: "/".to_owned() }], vec![]] {
-        value[own].cgroup_path = None;
+    let proc = Finder::open(Method::Proc, false);
+    for (finder, known) in [
+        (&bpf, vec![Cgroup { id, path: "/".to_owned() }]),
+        (&bpf, vec![]),
+        (&proc, vec![Cgroup { id, path: "/".to_owned() }]),
+        (&proc, vec![]),
+    ] {
+        for process in &mut *value {
+            process.cgroup_path = None;
+        }
         finder.cgroup_paths(value, &known);
         assert_eq!(value[own].cgroup_path, expect);
+        // Its parent too, which need not be in the same cgroup.
+        let parent = value[own].parent;
+        let file = std::fs::read(format!("/proc/{parent}/cgroup")).unwrap();
+        let read = value.iter().find(|process| process.pid == parent).unwrap();
+        assert_eq!(read.cgroup_path, super::stat::cgroup_path(&file));
     }
     assert_ne!(id, CgroupId(0));
 }
