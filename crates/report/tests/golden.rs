@@ -2,6 +2,8 @@
 //!
 //! `cargo insta review`, or `INSTA_UPDATE=always cargo test -p report`, takes over a change.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use facts::Snapshot;
 use judge::{Judgement, judge};
 use report::escape::Text;
