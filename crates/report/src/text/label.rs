@@ -252,7 +252,10 @@ pub(super) fn short(judgement: &Judgement<'_>, row: &Row<'_>) -> Text {
     match (owner, judgement.held(row)) {
         (_, Held::Kernel(kernel)) => Text::host(&kernel.subsystem),
         (Some(Owner::SocketUnit(u) | Owner::Unit(u) | Owner::UserUnit(u, _)), _) => {
-            Text::host(u.rsplit_once('.').map_or(u, |(stem, _)| stem))
+            let stem = u.rsplit_once('.').map_or(u, |(stem, _)| stem);
+            // The instances of a template are told apart by their ports already.
+            let template = stem.find('@').and_then(|at| stem.get(..=at));
+            Text::host(template.unwrap_or(stem))
         }
         (Some(Owner::ForwardsTo(name) | Owner::Container(name, _)), _) => Text::host(name),
         (Some(Owner::Session(Some(comm), _) | Owner::Program(Some(comm))), _) => Text::host(comm),

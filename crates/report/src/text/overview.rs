@@ -135,26 +135,30 @@ fn loopback<W: Write>(
     if services.is_empty() {
         return Ok(());
     }
-    let mut text = Text::default();
-    for (at, service) in services.iter().take(SHOWN_LOOPBACK).enumerate() {
-        if at > 0 {
-            text.push(", ");
-        }
-        if let Some((first, last)) = service.first.zip(service.last) {
+    let more = services.len().saturating_sub(SHOWN_LOOPBACK);
+    let mut items: Vec<Text> = services.iter().take(SHOWN_LOOPBACK).map(Service::text).collect();
+    if more > 0 {
+        let mut text = Text::fixed("and ");
+        text.push_plain(more).push(" more");
+        items.push(text);
+    }
+    page.list(&Text::fixed("This host only: "), &items, &Text::fixed("   (-a lists them)"))
+}
+
+impl Service {
+    /// `25 exim4`, `8000-8009 worker@`.
+    fn text(&self) -> Text {
+        let mut text = Text::default();
+        if let Some((first, last)) = self.first.zip(self.last) {
             text.push_plain(first);
             if first < last {
                 text.push("-").push_plain(last);
             }
             text.push(" ");
         }
-        text.push_text(&service.name);
+        text.push_text(&self.name);
+        text
     }
-    let more = services.len().saturating_sub(SHOWN_LOOPBACK);
-    if more > 0 {
-        text.push(", and ").push_plain(more).push(" more");
-    }
-    text.push("   (-a lists them)");
-    page.paragraph(&Text::fixed("This host only: "), &text, Style::Normal)
 }
 
 /// Says that there are no sockets, or that none could be read.
