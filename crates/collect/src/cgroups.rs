@@ -31,7 +31,7 @@ pub fn paths(wanted: &[CgroupId]) -> Part<Vec<Cgroup>> {
     let mounts = match mountinfo::read() {
         Ok(mounts) => mounts,
         Err(error) => {
-            let why = format!("read /proc/self/mountinfo: {error}");
+            let why = format!("read {}: {error}", mountinfo::PATH);
             return Part::unreadable(Gap::new(WHAT, why));
         }
     };

@@ -1,4 +1,4 @@
-//! `/proc/self/mountinfo` (proc_pid_mountinfo(5)): what is mounted where, in our mount namespace.
+//! `/proc/thread-self/mountinfo` (proc_pid_mountinfo(5)): what is mounted where, in our mount namespace.
 
 use std::fs;
 use std::io;
@@ -26,12 +26,15 @@ impl Mount {
     }
 }
 
+/// The file. Not `/proc/self`: that is the first thread, which may be in another mount namespace.
+pub(crate) const PATH: &str = "/proc/thread-self/mountinfo";
+
 /// Reads the mounts of our own mount namespace, in the order in which they were made.
 ///
 /// # Errors
 /// What reading the file gives.
 pub(crate) fn read() -> io::Result<Vec<Mount>> {
-    fs::read("/proc/self/mountinfo").map(|bytes| parse(&bytes))
+    fs::read(PATH).map(|bytes| parse(&bytes))
 }
 
 /// The mount that is seen at exactly this path: the last one made there hides the others.

@@ -13,7 +13,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use facts::{Gap, NetnsId, Pid, Remedy};
-use rustix::fs::fstatfs;
+use rustix::fs::{FsWord, statfs};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 /// The namespace of the calling thread, which may differ from its process's main thread.
@@ -30,7 +30,7 @@ const NAME_FOLDERS: [&str; 3] = ["/run/netns", "/var/run/netns", "/run/docker/ne
 const FOREIGN_NAME_FOLDERS: [&str; 2] = ["/run/netns", "/var/run/netns"];
 
 /// `NSFS_MAGIC` (`include/uapi/linux/magic.h`).
-const NSFS_MAGIC: i64 = 0x6e73_6673;
+const NSFS_MAGIC: FsWord = 0x6e73_6673;
 
 /// A namespace, before anything in it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -184,7 +184,14 @@ fn find_in(
         }
     }
     let mut foreign = Vec::new();
+    let mut seen = Vec::new();
     for folder in folders {
+        // The same folder by another path.
+        let real = folder.canonicalize().unwrap_or_else(|_| folder.to_path_buf());
+        if seen.contains(&real) {
+            continue;
+        }
+        seen.push(real);
         let names = names_in(folder, &mut gaps);
         if FOREIGN_NAME_FOLDERS.iter().any(|f| Path::new(f) == *folder) {
             foreign.extend(names.iter().map(|(_, id)| *id));
@@ -224,10 +231,19 @@ fn entry(found: &mut BTreeMap<NetnsId, Namespace>, id: NetnsId) -> &mut Namespac
     found.entry(id).or_insert_with(|| Namespace::new(id))
 }
 
-/// The host's namespace: pid 1's, or where that may not be read, the caller's own unless that has
-/// a name (nobody names the host's).
+/// The host's namespace: pid 1's. Without privilege its number cannot be read, but whether the
+/// caller is in it can: every namespace has its own inodes below `/proc/PID/net`, which anyone may
+/// look at (kernel `fs/proc/proc_net.c`). Where that is hidden too, the caller's own is taken for
+/// the host's, unless it has a name (nobody names the host's).
 fn host(own: Option<NetnsId>, foreign: &[NetnsId]) -> Option<NetnsId> {
-    id_of(Path::new(HOST)).ok().or_else(|| own.filter(|id| !foreign.contains(id)))
+    if let Ok(id) = id_of(Path::new(HOST)) {
+        return Some(id);
+    }
+    let inode = |path: &str| Path::new(path).metadata().map(|m| m.ino());
+    match (inode("/proc/1/net/dev"), inode("/proc/thread-self/net/dev")) {
+        (Ok(host), Ok(here)) => own.filter(|_| host == here),
+        _ => own.filter(|id| !foreign.contains(id)),
+    }
 }
 
 /// The namespaces that the files of a folder are bound to. A folder that does not exist has none.
@@ -269,16 +285,13 @@ fn denied(gap: Gap, error: &io::Error) -> Gap {
 
 /// The namespace a file is bound to.
 fn name(path: &Path) -> io::Result<NetnsId> {
-    let file = File::open(path)?;
-    // `f_type` has a different width on each architecture.
-    #[allow(clippy::useless_conversion, clippy::unnecessary_cast, reason = "see above")]
-    let kind = fstatfs(&file)?.f_type as i64;
-    if kind != NSFS_MAGIC {
+    // Not opened: whatever else lies there might block.
+    if statfs(path)?.f_type != NSFS_MAGIC {
         return Err(io::Error::other(
             "not a namespace: left behind, or bound where this mount namespace cannot see it",
         ));
     }
-    id(file.metadata()?.ino())
+    id_of(path)
 }
 
 fn id_of(path: &Path) -> io::Result<NetnsId> {
@@ -317,57 +330,4 @@ pub(crate) fn made() -> File {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn own_namespace_needs_no_name() {
-        let (namespaces, gaps) = find(&BTreeMap::new(), true);
-        assert_eq!(gaps, []);
-        assert_eq!(namespaces.len(), 1);
-        assert!(namespaces[0].own);
-        assert_eq!(namespaces[0].id, own().unwrap());
-        let caller = std::thread::current().id();
-        assert_eq!(namespaces[0].enter(|| std::thread::current().id()).unwrap(), caller);
-    }
-
-    #[test]
-    fn a_plain_file_is_a_gap() {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("stale"), "").unwrap();
-        let (namespaces, gaps) = find_in(&BTreeMap::new(), false, &[folder.path()]);
-        assert!(namespaces.iter().all(|n| n.own || n.host), "{namespaces:?}");
-        assert_eq!(gaps.len(), 1);
-        assert!(gaps[0].why.contains("stale: not a namespace"), "{gaps:?}");
-    }
-
-    #[test]
-    fn a_process_that_ended_is_named() {
-        // Above the largest pid there can be (PID_MAX_LIMIT is 2^22).
-        let leaders = BTreeMap::from([(NetnsId(7), Pid(4_194_305))]);
-        let (namespaces, _) = find_in(&leaders, false, &[]);
-        let gone = namespaces.iter().find(|n| n.id == NetnsId(7)).unwrap();
-        let error = gone.enter(|| ()).unwrap_err();
-        assert!(error.to_string().starts_with("open /proc/4194305/ns/net"), "{error}");
-        assert_eq!(error.remedy(), Some(Remedy::Retry));
-    }
-
-    #[test]
-    fn a_reused_pid_is_not_entered() {
-        let leaders = BTreeMap::from([(NetnsId(7), Pid(std::process::id()))]);
-        let (namespaces, _) = find_in(&leaders, false, &[]);
-        let moved = namespaces.iter().find(|n| n.id == NetnsId(7)).unwrap();
-        let error = moved.enter(|| ()).unwrap_err();
-        assert!(matches!(error, EnterError::Moved { .. }), "{error}");
-    }
-
-    #[test]
-    fn a_thread_enters_and_the_caller_stays() {
-        let before = own().unwrap();
-        let fd = made();
-        let inside = enter(fd.as_fd(), own).unwrap().unwrap();
-        assert_ne!(inside, before);
-        assert_eq!(u64::from(inside.0), fd.metadata().unwrap().ino());
-        assert_eq!(own().unwrap(), before);
-    }
-}
+mod tests;

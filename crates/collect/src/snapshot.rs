@@ -52,6 +52,7 @@ pub fn snapshot(request: Request) -> Snapshot {
     snapshot.holders = held.holders;
     snapshot.processes = held.processes;
     snapshot.gaps.extend(leader_gaps);
+    snapshot.gaps.extend(found.left_out);
     snapshot.sort();
     look_again(&mut snapshot, asked, &leaders);
     place(&mut snapshot, &finder);

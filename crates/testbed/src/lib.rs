@@ -6,6 +6,7 @@
 //!   cgroups, network and pids, in half a second. It can reboot and lose its power.
 //! * [`Client`]: a plain network namespace on the bridge, whose `connect` is the truth for a verdict.
 //! * [`Netns`]: a plain network namespace alone, for cheap tests.
+//! * [`Load`]: thousands of processes and sockets, to measure on.
 //! * `testbed-agent`: a program to run on them that opens the sockets a test asks for.
 //!
 //! Input: root on Linux, and the tools that `cargo xtask test` installs. Invariants:
@@ -32,6 +33,7 @@ mod host;
 mod image;
 mod lab;
 mod leftovers;
+mod load;
 mod netns;
 mod run;
 
@@ -40,5 +42,6 @@ pub use error::Error;
 pub use host::{Host, HostOptions};
 pub use image::Image;
 pub use lab::Lab;
+pub use load::{Load, LoadShape, Measured};
 pub use netns::Netns;
 pub use run::Done;

@@ -77,6 +77,7 @@ enum Op {
     Set(Reg, i32),
     Add(Reg, i32),
     JumpIfEqual(Reg, i32, Label),
+    JumpIfNotEqual(Reg, i32, Label),
     JumpIfDiffer(Reg, Reg, Label),
     Jump(Label),
     Call(i32),
@@ -132,6 +133,11 @@ impl Assembler {
     /// `if reg == value goto label`
     pub(super) fn jump_if_equal(&mut self, reg: Reg, value: i32, label: Label) -> &mut Self {
         self.push(Op::JumpIfEqual(reg, value, label))
+    }
+
+    /// `if reg != value goto label`
+    pub(super) fn jump_if_not_equal(&mut self, reg: Reg, value: i32, label: Label) -> &mut Self {
+        self.push(Op::JumpIfNotEqual(reg, value, label))
     }
 
     /// `if one != other goto label`
@@ -213,6 +219,7 @@ const BPF_ALU64_MOV_X: u8 = 0xbf;
 const BPF_ALU64_MOV_K: u8 = 0xb7;
 const BPF_ALU64_ADD_K: u8 = 0x07;
 const BPF_JMP_JEQ_K: u8 = 0x15;
+const BPF_JMP_JNE_K: u8 = 0x55;
 const BPF_JMP_JNE_X: u8 = 0x5d;
 const BPF_JMP_JA: u8 = 0x05;
 const BPF_JMP_CALL: u8 = 0x85;
@@ -241,6 +248,9 @@ impl Insn {
             Op::Add(to, value) => Self::new(BPF_ALU64_ADD_K, to, R0, 0, value),
             Op::JumpIfEqual(reg, value, label) => {
                 Self::new(BPF_JMP_JEQ_K, reg, R0, distance(label), value)
+            }
+            Op::JumpIfNotEqual(reg, value, label) => {
+                Self::new(BPF_JMP_JNE_K, reg, R0, distance(label), value)
             }
             Op::JumpIfDiffer(one, other, label) => {
                 Self::new(BPF_JMP_JNE_X, one, other, distance(label), 0)
@@ -287,6 +297,7 @@ impl fmt::Display for Insn {
             BPF_ALU64_MOV_K => write!(f, "r{to} = {imm}"),
             BPF_ALU64_ADD_K => write!(f, "r{to} += {imm}"),
             BPF_JMP_JEQ_K => write!(f, "if r{to} == {imm} goto {off:+}"),
+            BPF_JMP_JNE_K => write!(f, "if r{to} != {imm} goto {off:+}"),
             BPF_JMP_JNE_X => write!(f, "if r{to} != r{from} goto {off:+}"),
             BPF_JMP_JA => write!(f, "goto {off:+}"),
             BPF_JMP_CALL if from == BPF_PSEUDO_KFUNC_CALL => write!(f, "call by type {imm}"),

@@ -36,6 +36,8 @@ const AF_INET: i32 = 2;
 const AF_INET6: i32 = 10;
 const AF_PACKET: i32 = 17;
 const SOCK_STREAM: i32 = 1;
+/// `SS_CONNECTED` (`include/uapi/linux/net.h`, `socket_state`).
+const SS_CONNECTED: i32 = 3;
 /// `TCP_CLOSE` (`include/net/tcp_states.h`), for every protocol: not connected.
 const TCP_CLOSE: i32 = 7;
 /// `TCP_LISTEN`.
@@ -52,7 +54,9 @@ pub(super) mod task_record {
     pub(in super::super) const CGROUP: usize = 24;
     /// `TASK_COMM_LEN` bytes, ending with a NUL.
     pub(in super::super) const COMM: usize = 32;
-    pub(in super::super) const BYTES: usize = 48;
+    /// The address of the process's `css_set`, its place in all cgroup hierarchies.
+    pub(in super::super) const CSS_SET: usize = 48;
+    pub(in super::super) const BYTES: usize = 56;
 }
 
 /// The record of a descriptor, as the program of [`files`] writes it.
@@ -111,10 +115,14 @@ pub(super) fn tasks(at: &Layout, cast: Option<u32>) -> Vec<Insn> {
     frame.put(&mut asm, W, record::NETNS, R1);
     asm.load(D, R1, R7, at.task_start_boottime);
     frame.put(&mut asm, D, record::STARTED, R1);
-    asm.load(D, R1, R7, at.task_cgroups)
-        .load(D, R1, R1, at.css_set_dfl_cgrp)
-        .load(D, R1, R1, at.cgroup_kn)
-        .load(D, R1, R1, at.kernfs_node_id);
+    asm.load(D, R1, R7, at.task_cgroups);
+    frame.put(&mut asm, D, record::CSS_SET, R1);
+    asm.load(D, R1, R1, at.css_set_dfl_cgrp).load(D, R1, R1, at.cgroup_kn).load(
+        D,
+        R1,
+        R1,
+        at.kernfs_node_id,
+    );
     frame.put(&mut asm, D, record::CGROUP, R1);
     asm.load(D, R1, R7, at.task_comm).load(D, R2, R7, at.task_comm.saturating_add(8));
     frame.put(&mut asm, D, record::COMM, R1);
@@ -128,11 +136,14 @@ pub(super) fn tasks(at: &Layout, cast: Option<u32>) -> Vec<Insn> {
 /// Without `connected`, streams that are connected (or being connected or closed) are passed over,
 /// so that 200,000 of them cost no record. Other sockets are kept even if they have a peer: a
 /// connected UDP socket has state `TCP_ESTABLISHED` too, and there are few.
+///
+/// What this costs is not instructions but memory that is in no cache: the file, its `socket`, the
+/// `sock`. A stream that is connected is told by its `socket` alone.
 pub(super) fn files(at: &Layout, connected: bool) -> Vec<Insn> {
     use file_record as record;
     let frame = Frame { bytes: record::BYTES };
     let mut asm = Assembler::default();
-    let (out, ip, keep) = (asm.label(), asm.label(), asm.label());
+    let (out, undecided, ip, keep) = (asm.label(), asm.label(), asm.label(), asm.label());
     asm.load(D, R8, R1, context::FILE)
         .jump_if_equal(R8, 0, out)
         .load(D, R6, R1, context::META)
@@ -141,7 +152,15 @@ pub(super) fn files(at: &Layout, connected: bool) -> Vec<Insn> {
         .load(W, R9, R1, context::FD)
         .copy(R1, R8)
         .call(BPF_FUNC_SOCK_FROM_FILE)
-        .jump_if_equal(R0, 0, out)
+        .jump_if_equal(R0, 0, out);
+    if !connected {
+        // accept(2) and connect(2) set this state; a socket with it cannot be made to listen.
+        asm.load(H, R3, R0, at.socket_type)
+            .load(W, R2, R0, at.socket_state)
+            .jump_if_not_equal(R2, SS_CONNECTED, undecided)
+            .jump_if_equal(R3, SOCK_STREAM, out);
+    }
+    asm.here(undecided)
         .load(D, R1, R0, at.socket_sk)
         .jump_if_equal(R1, 0, out)
         .load(H, R2, R1, at.sock_family)
@@ -151,11 +170,11 @@ pub(super) fn files(at: &Layout, connected: bool) -> Vec<Insn> {
         .jump(out)
         .here(ip);
     if !connected {
-        asm.load(B, R2, R1, at.sock_state)
+        // A connect(2) that did not wait leaves the `socket` as it was.
+        asm.jump_if_not_equal(R3, SOCK_STREAM, keep)
+            .load(B, R2, R1, at.sock_state)
             .jump_if_equal(R2, TCP_LISTEN, keep)
-            .jump_if_equal(R2, TCP_CLOSE, keep)
-            .load(H, R2, R1, at.sock_type)
-            .jump_if_equal(R2, SOCK_STREAM, out);
+            .jump_if_not_equal(R2, TCP_CLOSE, out);
     }
     asm.here(keep).load(D, R2, R1, at.sock_net).load(W, R2, R2, at.net_ns_inum);
     frame.put(&mut asm, W, record::NETNS, R2);

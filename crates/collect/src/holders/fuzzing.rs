@@ -30,7 +30,7 @@ pub fn ring_fdinfo(bytes: &[u8]) {
     let _ = io_uring::user_files(bytes);
 }
 
-/// `/proc/self/mountinfo`.
+/// `/proc/thread-self/mountinfo`.
 pub fn mountinfo(bytes: &[u8]) {
     let _ = crate::mountinfo::parse(bytes);
 }

@@ -15,7 +15,9 @@ const PF_KTHREAD: u32 = 0x0020_0000;
 /// What `/proc/PID/stat` says (proc_pid_stat(5)).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Stat {
-    /// The name, unescaped.
+    /// The name as it stands there. Some kernels write a newline in it as `\n` and a backslash as
+    /// `\\` (`fs/proc/array.c`, `proc_task_name`), others do not, so that a name with a backslash is
+    /// known only from `/proc/PID/comm`.
     pub(super) comm: String,
     /// The parent; 0 for none.
     pub(super) parent: Pid,
@@ -40,32 +42,11 @@ pub(super) fn stat(line: &[u8]) -> Option<Stat> {
     let flags: u32 = fields.nth(9 - 5)?.parse().ok()?;
     let started: u64 = fields.nth(22 - 10)?.parse().ok()?;
     Some(Stat {
-        comm: String::from_utf8_lossy(&unescape(comm)).into_owned(),
+        comm: String::from_utf8_lossy(comm).into_owned(),
         parent: Pid(parent),
         kernel: flags & PF_KTHREAD != 0,
         started_ns: started.saturating_mul(TICK_NS),
     })
-}
-
-/// Undoes the two escapes that the kernel uses here, `\n` and `\\` (`fs/proc/array.c`,
-/// `proc_task_name`).
-fn unescape(comm: &[u8]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(comm.len());
-    let mut rest = comm.iter();
-    while let Some(&byte) = rest.next() {
-        match (byte, rest.as_slice().first()) {
-            (b'\\', Some(b'n')) => {
-                bytes.push(b'\n');
-                rest.next();
-            }
-            (b'\\', Some(b'\\')) => {
-                bytes.push(b'\\');
-                rest.next();
-            }
-            _ => bytes.push(byte),
-        }
-    }
-    bytes
 }
 
 /// The path of a process's cgroup, from its `/proc/PID/cgroup` (cgroups(7)): that of the unified
@@ -112,9 +93,6 @@ mod tests {
         check_comm("", "");
         check_comm("a) S 9 (b", "a) S 9 (b");
         check_comm("))((", "))((");
-        check_comm("a\\nb\\\\n", "a\nb\\n");
-        check_comm("\\", "\\");
-        check_comm("\\x", "\\x");
         check_comm("a\nb", "a\nb");
     }
 

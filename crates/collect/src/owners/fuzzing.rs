@@ -55,3 +55,8 @@ pub fn rpm_header(bytes: &[u8]) {
 pub fn sqlite_parts(bytes: &[u8]) {
     super::sqlite::fuzz(bytes);
 }
+
+/// The JSON texts in podman's database.
+pub fn podman_json(bytes: &[u8]) {
+    super::containers::fuzz_podman(bytes);
+}

@@ -11,7 +11,9 @@ use clap::Args;
 use rustix::net::{
     AddressFamily, SocketFlags, SocketType, accept, bind, connect, listen, socket_with, sockopt,
 };
-use rustix::process::{Resource, Rlimit, Signal, set_parent_process_death_signal, setrlimit};
+use rustix::process::{
+    Resource, Rlimit, Signal, getrlimit, set_parent_process_death_signal, setrlimit,
+};
 
 use crate::{Never, forever, ready};
 
@@ -19,8 +21,9 @@ use crate::{Never, forever, ready};
 /// gives to the connections (ip(7), "ip_local_port_range").
 const FIRST_PORT: u16 = 10_000;
 
-/// More descriptors than any process of a load needs.
-const DESCRIPTORS: u64 = 60_000;
+/// What a process of the load answers.
+const DONE: u8 = b'.';
+const FAILED: u8 = b'!';
 
 /// The arguments of `load`.
 #[derive(Args)]
@@ -78,6 +81,9 @@ impl Load {
         drop(writer);
         let mut answers = vec![0; members.len()];
         reader.read_exact(&mut answers)?;
+        if answers.iter().any(|answer| *answer != DONE) {
+            return Err(io::Error::other("a process of the load failed"));
+        }
         ready::say()?;
         let never = forever()?;
         drop(members);
@@ -96,8 +102,18 @@ impl Load {
 }
 
 impl Member {
-    /// Opens its connections and files, says so, and waits.
+    /// Opens its connections and files, says whether it could, and waits.
     pub(crate) fn run(self) -> io::Result<Never> {
+        let open = self.open();
+        io::stdout().write_all(&[if open.is_ok() { DONE } else { FAILED }])?;
+        io::stdout().flush()?;
+        let open = open?;
+        let never = forever()?;
+        drop(open);
+        Ok(never)
+    }
+
+    fn open(&self) -> io::Result<(Vec<OwnedFd>, Vec<File>)> {
         set_parent_process_death_signal(Some(Signal::KILL))?;
         more_descriptors()?;
         let listener = io::stdin();
@@ -111,11 +127,7 @@ impl Member {
         }
         let files =
             (0..self.files).map(|_| File::open("/dev/null")).collect::<io::Result<Vec<File>>>()?;
-        io::stdout().write_all(b".")?;
-        io::stdout().flush()?;
-        let never = forever()?;
-        drop((sockets, files));
-        Ok(never)
+        Ok((sockets, files))
     }
 }
 
@@ -141,8 +153,8 @@ fn listener(at: SocketAddr, flags: SocketFlags) -> io::Result<OwnedFd> {
     Ok(fd)
 }
 
-/// Raises this process's own limit on open files.
+/// Raises this process's own limit on open files as far as it goes without privileges.
 fn more_descriptors() -> io::Result<()> {
-    let limit = Rlimit { current: Some(DESCRIPTORS), maximum: Some(DESCRIPTORS) };
-    Ok(setrlimit(Resource::Nofile, limit)?)
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    Ok(setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })?)
 }

@@ -8,6 +8,7 @@
 
 mod bundle;
 mod docker;
+mod podman;
 mod storage;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,6 +20,7 @@ use super::files::FileError;
 
 pub(super) use bundle::fuzz as fuzz_bundle;
 pub(super) use docker::fuzz as fuzz_docker;
+pub(super) use podman::fuzz as fuzz_podman;
 pub(super) use storage::fuzz as fuzz_storage;
 
 /// The largest file of an engine that is read, in bytes. A pod's whole OCI configuration has tens
@@ -56,6 +58,7 @@ pub fn collect(root: &Path, wanted: &[ContainerRef], published: bool) -> Part<Ve
             match describe(root, one, &docker_folders, &mut storages) {
                 Ok((container, more)) => {
                     gaps.extend(more);
+                    gaps.extend(unread_network(&container));
                     found.insert((container.engine, container.id.clone()), container);
                 }
                 Err(gap) => gaps.push(gap),
@@ -85,6 +88,21 @@ fn has_files(engine: ContainerEngine) -> bool {
         | ContainerEngine::Snap
         | ContainerEngine::Flatpak => false,
     }
+}
+
+/// The gap for engines whose containers' addresses are known to a network plugin only (CNI).
+fn unread_network(container: &Container) -> Option<Gap> {
+    let engine = container.engine;
+    let is_cni = matches!(
+        engine,
+        ContainerEngine::Containerd | ContainerEngine::Crio | ContainerEngine::Nerdctl
+    );
+    is_cni.then(|| {
+        Gap::new(
+            format!("addresses of {} containers", engine.name()),
+            "their network plugin keeps them, and its files are not read",
+        )
+    })
 }
 
 /// What one source said about a container: nothing if it does not know the id. The gaps are about

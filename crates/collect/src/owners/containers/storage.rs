@@ -6,11 +6,11 @@
 
 use std::path::{Path, PathBuf};
 
-use facts::{Container, ContainerRef};
+use facts::{Container, ContainerEngine, ContainerRef};
 use serde::Deserialize;
 
 use super::super::files::{self, FileError};
-use super::{Answer, FILE_LIMIT, bundle, kubernetes_name};
+use super::{Answer, FILE_LIMIT, bundle, kubernetes_name, podman};
 
 /// The storage drivers, commonest first.
 const DRIVERS: [&str; 4] = ["overlay", "vfs", "btrfs", "zfs"];
@@ -40,6 +40,7 @@ pub(super) struct Storages {
 
 /// One list of containers, or why it could not be read.
 struct List {
+    store: PathBuf,
     path: PathBuf,
     entries: Result<Vec<Entry>, FileError>,
 }
@@ -58,9 +59,19 @@ impl Storages {
         for list in lists.iter() {
             let entries = list.entries.as_deref().unwrap_or_default();
             if let Some(entry) = entries.iter().find(|entry| entry.id == wanted.id)
-                && let Some(container) = container(wanted, entry, &list.path)
+                && let Some(mut container) = container(wanted, entry, &list.path)
             {
-                return Ok(Some((container, Vec::new())));
+                let mut gaps = Vec::new();
+                if wanted.engine == ContainerEngine::Podman {
+                    match podman::network(&list.store, &wanted.id) {
+                        Ok(network) => {
+                            container.addresses = network.addresses;
+                            container.published = network.published;
+                        }
+                        Err(gap) => gaps.push(gap),
+                    }
+                }
+                return Ok(Some((container, gaps)));
             }
         }
         let bundle = root
@@ -100,10 +111,8 @@ fn lists(root: &Path) -> Vec<List> {
             let folder = store.join(format!("{driver}-containers"));
             for name in ["containers.json", "volatile-containers.json"] {
                 let path = folder.join(name);
-                match entries(&path) {
-                    Ok(None) => {}
-                    Ok(Some(entries)) => lists.push(List { path, entries: Ok(entries) }),
-                    Err(error) => lists.push(List { path, entries: Err(error) }),
+                if let Some(entries) = entries(&path).transpose() {
+                    lists.push(List { store: store.clone(), path, entries });
                 }
             }
         }
@@ -167,8 +176,7 @@ fn container(wanted: &ContainerRef, entry: &Entry, path: &Path) -> Option<Contai
 
 /// Parses arbitrary bytes as a list.
 pub(in super::super) fn fuzz(bytes: &[u8]) {
-    let wanted =
-        ContainerRef { engine: facts::ContainerEngine::Podman, id: String::new(), pod: None };
+    let wanted = ContainerRef { engine: ContainerEngine::Podman, id: String::new(), pod: None };
     if let Ok(entries) = serde_json::from_slice::<Vec<Entry>>(bytes) {
         for entry in &entries {
             let _ = container(&wanted, entry, Path::new("containers.json"));

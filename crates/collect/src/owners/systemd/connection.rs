@@ -38,12 +38,20 @@ pub(super) enum BusError {
     /// We are not let in.
     #[error("the bus refused us: {0}")]
     Refused(String),
+    /// There is no bus, and systemd itself talks to root only.
+    #[error("{0} (and systemd's own socket is open to root only)")]
+    RootOnly(Box<BusError>),
     /// What came is not D-Bus.
     #[error(transparent)]
     Wire(#[from] WireError),
 }
 
 impl BusError {
+    /// Whether more privileges would help.
+    pub(super) fn is_denied(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied)
+    }
+
     /// An error of the socket, told apart from the end of its time and of the connection.
     fn io(operation: &str, source: io::Error) -> Self {
         match source.kind() {

@@ -9,10 +9,10 @@ mod wire;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use facts::{Gap, Part, Pid, SystemdUnit};
+use facts::{Gap, Part, Pid, Remedy, SystemdUnit};
 
 pub(super) use wire::fuzz as fuzz_message;
 
@@ -67,7 +67,11 @@ fn units_at(
     }
     let mut names: BTreeSet<String> = wanted.iter().map(|name| (*name).to_owned()).collect();
     let deadline = Instant::now() + limit;
-    let unreadable = |error: &BusError| Part::unreadable(Gap::new(what(wanted), why(error, limit)));
+    let unreadable = |error: &BusError| {
+        let gap = Gap::new(what(wanted), why(error, limit));
+        let is_for_root = matches!(error, BusError::RootOnly(_));
+        Part::unreadable(if is_for_root { gap.remedied_by(Remedy::Root) } else { gap })
+    };
 
     let mut connection = match open(run, deadline) {
         Ok(connection) => connection,
@@ -99,12 +103,13 @@ fn units_at(
 /// Connects to systemd itself if we may (root), and else to the system bus: a host need not have a
 /// bus, and an answer through it costs a second process the same work again.
 fn open(run: &Path, deadline: Instant) -> Result<Connection, BusError> {
-    let places: [(PathBuf, bool); 2] =
-        [(run.join("systemd/private"), true), (run.join("dbus/system_bus_socket"), false)];
-    let [(private, _), (bus, _)] = &places;
-    match Connection::open(private, true, deadline) {
+    let bus = || Connection::open(&run.join("dbus/system_bus_socket"), false, deadline);
+    match Connection::open(&run.join("systemd/private"), true, deadline) {
         Err(BusError::TimedOut) => Err(BusError::TimedOut),
-        Err(_) => Connection::open(bus, false, deadline),
+        Err(error) if error.is_denied() => {
+            bus().map_err(|error| BusError::RootOnly(Box::new(error)))
+        }
+        Err(_) => bus(),
         opened => opened,
     }
 }
@@ -232,6 +237,7 @@ fn what(names: &[&str]) -> String {
 /// Why they are not known.
 fn why(error: &BusError, limit: Duration) -> String {
     match error {
+        BusError::RootOnly(inner) if matches!(**inner, BusError::TimedOut) => why(inner, limit),
         BusError::TimedOut => format!("systemd did not answer within {} s", limit.as_secs_f64()),
         other => other.to_string(),
     }

@@ -187,6 +187,32 @@ fn a_host_without_systemd() {
     check(&["a", "b", "c", "d"], true, "gap: units a, b and 2 more: systemd does not run here");
 }
 
+/// Asks as an ordinary user: the thread alone gives up root, by the raw system call.
+#[test]
+fn without_root_the_bus_is_asked() {
+    use std::os::unix::fs::PermissionsExt;
+    let run = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(run.path().join("systemd/system")).unwrap();
+    std::fs::set_permissions(run.path(), PermissionsExt::from_mode(0o755)).unwrap();
+    let private = run.path().join("systemd/private");
+    let _listener = UnixListener::bind(&private).unwrap();
+    std::fs::set_permissions(&private, PermissionsExt::from_mode(0o000)).unwrap();
+    let path = run.path().to_owned();
+    let part = thread::spawn(move || {
+        if rustix::process::geteuid().is_root() {
+            rustix::thread::set_thread_uid(rustix::process::Uid::from_raw(65534)).unwrap();
+        }
+        units_at(&path, &["a.service"], false, Duration::from_millis(200))
+    });
+    let part = part.join().unwrap();
+    assert_eq!(
+        told(run.path(), &part),
+        ["gap: unit a.service: connect to /run/dbus/system_bus_socket: no such file or directory \
+          (and systemd's own socket is open to root only)"]
+    );
+    assert_eq!(part.gaps()[0].remedy, Some(Remedy::Root));
+}
+
 #[test]
 fn object_paths() {
     let check = |name: &str, expect: &str| {

@@ -4,12 +4,14 @@
 //! are written in little-endian order; replies are read in the order that they name, since a bus
 //! passes on what the sender wrote.
 
+mod value;
+
+use value::Reader;
+pub(super) use value::Value;
+
 /// The longest message that is read, in bytes. The specification allows 128 MiB; systemd's longest
 /// answer to us has about half a kilobyte per unit.
 const MESSAGE_LIMIT: usize = 16 << 20;
-
-/// How deep containers may nest: 32 arrays and 32 structures, by the specification.
-const DEPTH_LIMIT: u8 = 64;
 
 /// The length of a message's fixed part, in bytes.
 pub(super) const HEAD: usize = 16;
@@ -158,41 +160,6 @@ impl Writer {
     }
 }
 
-/// A value of any type.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Value {
-    /// An integer or a truth value; of the signed and the floating-point types only the bits.
-    Number(u64),
-    /// A string, an object path or a signature.
-    Text(String),
-    /// An array, a structure, or an entry of a dictionary.
-    List(Vec<Value>),
-    /// A value that carries its type.
-    Variant(Box<Value>),
-}
-
-impl Value {
-    /// The text.
-    pub(super) fn text(&self) -> Option<&str> {
-        if let Self::Text(text) = self { Some(text) } else { None }
-    }
-
-    /// The number.
-    pub(super) fn number(&self) -> Option<u64> {
-        if let Self::Number(number) = self { Some(*number) } else { None }
-    }
-
-    /// The items.
-    pub(super) fn list(&self) -> Option<&[Value]> {
-        if let Self::List(items) = self { Some(items) } else { None }
-    }
-
-    /// The value in a variant, or the value itself.
-    pub(super) fn inner(&self) -> &Value {
-        if let Self::Variant(inner) = self { inner } else { self }
-    }
-}
-
 /// A message that was received.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Message {
@@ -271,142 +238,6 @@ fn byte_order(bytes: &[u8]) -> Result<bool, WireError> {
     }
 }
 
-/// Reads values one after the other. Boundaries count from the start of the message; the body begins
-/// on a multiple of 8.
-struct Reader<'a> {
-    bytes: &'a [u8],
-    at: usize,
-    big_endian: bool,
-}
-
-impl Reader<'_> {
-    fn align(&mut self, to: usize) -> Result<(), WireError> {
-        self.at = self.at.next_multiple_of(to);
-        if self.at > self.bytes.len() { Err(WireError::Truncated) } else { Ok(()) }
-    }
-
-    fn take(&mut self, length: usize) -> Result<&[u8], WireError> {
-        let end = self.at.checked_add(length).ok_or(WireError::Truncated)?;
-        let taken = self.bytes.get(self.at..end).ok_or(WireError::Truncated)?;
-        self.at = end;
-        Ok(taken)
-    }
-
-    /// An integer of `width` bytes, on a multiple of its width.
-    fn number(&mut self, width: usize) -> Result<u64, WireError> {
-        self.align(width)?;
-        let big_endian = self.big_endian;
-        let fold = |value: u64, byte: &u8| value << 8 | u64::from(*byte);
-        let bytes = self.take(width)?;
-        Ok(if big_endian { bytes.iter().fold(0, fold) } else { bytes.iter().rev().fold(0, fold) })
-    }
-
-    fn length(&mut self) -> Result<usize, WireError> {
-        let length = usize::try_from(self.number(4)?).map_err(|_| WireError::TooLarge)?;
-        if length > MESSAGE_LIMIT { Err(WireError::TooLarge) } else { Ok(length) }
-    }
-
-    /// A text of a length that was read, with the zero byte after it. D-Bus has UTF-8 only; a bus
-    /// checks it, a peer need not.
-    fn text(&mut self, length: usize) -> Result<Value, WireError> {
-        let text = String::from_utf8_lossy(self.take(length)?).into_owned();
-        self.take(1)?;
-        Ok(Value::Text(text))
-    }
-
-    /// One value of the first type of `signature`, which is moved past it.
-    fn value(&mut self, signature: &mut &[u8], depth: u8) -> Result<Value, WireError> {
-        if depth > DEPTH_LIMIT {
-            return Err(WireError::Malformed);
-        }
-        let (code, rest) = signature.split_first().ok_or(WireError::Malformed)?;
-        *signature = rest;
-        match code {
-            b'y' => self.number(1).map(Value::Number),
-            b'n' | b'q' => self.number(2).map(Value::Number),
-            b'b' | b'i' | b'u' | b'h' => self.number(4).map(Value::Number),
-            b'x' | b't' | b'd' => self.number(8).map(Value::Number),
-            b's' | b'o' => {
-                let length = self.length()?;
-                self.text(length)
-            }
-            b'g' => {
-                let length = usize::try_from(self.number(1)?).unwrap_or_default();
-                self.text(length)
-            }
-            b'v' => {
-                let length = usize::try_from(self.number(1)?).unwrap_or_default();
-                let Value::Text(inner) = self.text(length)? else {
-                    return Err(WireError::Malformed);
-                };
-                let mut inner = inner.as_bytes();
-                let value = self.value(&mut inner, depth + 1)?;
-                if inner.is_empty() {
-                    Ok(Value::Variant(Box::new(value)))
-                } else {
-                    Err(WireError::Malformed)
-                }
-            }
-            b'a' => self.array(signature, depth + 1),
-            b'(' | b'{' => {
-                let close = if *code == b'(' { b')' } else { b'}' };
-                self.align(8)?;
-                let mut items = Vec::new();
-                while signature.first() != Some(&close) {
-                    items.push(self.value(signature, depth + 1)?);
-                }
-                *signature = signature.get(1..).unwrap_or_default();
-                // An empty structure would have no bytes, and an array of them no end.
-                if items.is_empty() { Err(WireError::Malformed) } else { Ok(Value::List(items)) }
-            }
-            _ => Err(WireError::Malformed),
-        }
-    }
-
-    /// An array whose elements are of the first type of `signature`.
-    fn array(&mut self, signature: &mut &[u8], depth: u8) -> Result<Value, WireError> {
-        let length = self.length()?;
-        let element = *signature;
-        skip_type(signature, depth)?;
-        // The padding to the first element is there also if there is none, and is not counted.
-        self.align(match element.first() {
-            Some(b'x' | b't' | b'd' | b'(' | b'{') => 8,
-            Some(b'b' | b'i' | b'u' | b'h' | b's' | b'o' | b'a') => 4,
-            Some(b'n' | b'q') => 2,
-            _ => 1,
-        })?;
-        let end = self.at + length;
-        let mut items = Vec::new();
-        while self.at < end {
-            items.push(self.value(&mut { element }, depth)?);
-        }
-        if self.at == end { Ok(Value::List(items)) } else { Err(WireError::Malformed) }
-    }
-}
-
-/// Moves a signature past its first type.
-fn skip_type(signature: &mut &[u8], depth: u8) -> Result<(), WireError> {
-    if depth > DEPTH_LIMIT {
-        return Err(WireError::Malformed);
-    }
-    let (code, rest) = signature.split_first().ok_or(WireError::Malformed)?;
-    *signature = rest;
-    match code {
-        b'a' => skip_type(signature, depth + 1),
-        b'(' | b'{' => {
-            let close = if *code == b'(' { b')' } else { b'}' };
-            while signature.first() != Some(&close) {
-                skip_type(signature, depth + 1)?;
-            }
-            *signature = signature.get(1..).unwrap_or_default();
-            Ok(())
-        }
-        b'y' | b'n' | b'q' | b'b' | b'i' | b'u' | b'h' | b'x' | b't' | b'd' | b's' | b'o'
-        | b'g' | b'v' => Ok(()),
-        _ => Err(WireError::Malformed),
-    }
-}
-
 /// The bytes of an answer, for tests.
 #[cfg(test)]
 pub(super) fn reply(to: u32, args: &[Arg<'_>]) -> Vec<u8> {
@@ -424,105 +255,4 @@ pub(in super::super) fn fuzz(bytes: &[u8]) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    #[test]
-    fn the_bytes_of_a_call() {
-        let call = Call {
-            destination: None,
-            path: "/a",
-            interface: "b.c",
-            member: "D",
-            args: vec![Arg::Text("xy"), Arg::Texts(&["z"])],
-        };
-        let expect: &[&[u8]] = &[
-            b"l\x01\x02\x01\x12\0\0\0\x07\0\0\0\x3f\0\0\0",
-            b"\x01\x01o\0\x02\0\0\0/a\0\0\0\0\0\0",
-            b"\x02\x01s\0\x03\0\0\0b.c\0\0\0\0\0",
-            b"\x03\x01s\0\x01\0\0\0D\0\0\0\0\0\0\0",
-            b"\x08\x01g\0\x03sas\0\0\0\0\0\0\0\0",
-            b"\x02\0\0\0xy\0\0\x06\0\0\0\x01\0\0\0z\0",
-        ];
-        let mut expect = expect.concat();
-        // The last field ends before its padding.
-        let fields = 16 + 16 + 16 + 9;
-        expect[12] = fields;
-        let body = expect.split_off(expect.len() - 18);
-        expect.truncate(16 + usize::from(fields).next_multiple_of(8));
-        expect.extend_from_slice(&body);
-        assert_eq!(call.write(7), expect);
-        assert_eq!(length(&expect), Ok(Some(expect.len())));
-    }
-
-    #[test]
-    fn values_of_every_type() {
-        let check = |signature: &str, bytes: &[u8], expect: &str| {
-            let mut reader = Reader { bytes, at: 0, big_endian: false };
-            let mut rest = signature.as_bytes();
-            let found = reader.value(&mut rest, 0);
-            let told = found.map_or_else(|error| error.to_string(), |value| format!("{value:?}"));
-            assert_eq!(told, expect, "{signature}");
-        };
-        check("y", b"\x07", "Number(7)");
-        check("q", b"\x07\x01", "Number(263)");
-        check("u", b"\x07\0\0", "a D-Bus message ends too early");
-        check("t", b"\x01\0\0\0\0\0\0\x80", "Number(9223372036854775809)");
-        check("s", b"\x01\0\0\0a\0", "Text(\"a\")");
-        check("s", b"\xff\0\0\0a\0", "a D-Bus message ends too early");
-        check("s", b"\xff\xff\xff\xffa\0", "a D-Bus message is larger than 16777216 bytes");
-        check("g", b"\x02as\0", "Text(\"as\")");
-        check("v", b"\x01y\0\x05", "Variant(Number(5))");
-        check("v", b"\x02yy\0\x05\x06", "a D-Bus message is malformed");
-        check("ay", b"\x02\0\0\0\x05\x06", "List([Number(5), Number(6)])");
-        check("a(yy)", b"\x02\0\0\0\0\0\0\0\x05\x06", "List([List([Number(5), Number(6)])])");
-        check("at", b"\0\0\0\0\0\0\0\0", "List([])");
-        check("a()", b"\x02\0\0\0\0\0\0\0\x05\x06", "a D-Bus message is malformed");
-        check("a{sv}", b"\0\0\0\0\0\0\0\0", "List([])");
-        check("(y", b"\x01", "a D-Bus message is malformed");
-        check("?", b"\x01", "a D-Bus message is malformed");
-        check(&"a".repeat(200), &[0; 800], "a D-Bus message is malformed");
-        check(&"(".repeat(200), &[0; 800], "a D-Bus message is malformed");
-    }
-
-    #[test]
-    fn both_byte_orders() {
-        let mut reader = Reader { bytes: b"\x01\x02\0\0\0\0\0\x03", at: 0, big_endian: true };
-        assert_eq!(reader.number(2), Ok(0x0102));
-        assert_eq!(reader.number(4), Ok(3));
-    }
-
-    proptest! {
-        #[test]
-        fn what_is_written_is_read(text in ".{0,20}", texts in proptest::collection::vec(".{0,9}", 0..5)) {
-            let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-            let call = Call { destination: Some("a.b"), path: "/p", interface: "i.f", member: "M",
-                args: vec![Arg::Texts(&texts), Arg::Text(&text)] };
-            let bytes = reply(3, &call.args);
-            let list = texts.iter().map(|text| Value::Text((*text).to_owned())).collect();
-            prop_assert_eq!(length(&bytes), Ok(Some(bytes.len())));
-            prop_assert_eq!(
-                read(&bytes),
-                Ok(Message::Return { to: 3, body: vec![Value::List(list), Value::Text(text.clone())] })
-            );
-            prop_assert_eq!(read(&call.write(3)), Ok(Message::Other));
-        }
-
-        #[test]
-        fn any_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..200), order in "[lB]", kind in 1..4_u8) {
-            let _ = length(&bytes);
-            let _ = read(&bytes);
-            let mut headed = vec![order.as_bytes()[0], kind, 0, 1];
-            headed.extend_from_slice(&bytes);
-            let _ = length(&headed);
-            let _ = read(&headed);
-        }
-
-        #[test]
-        fn any_bytes_of_any_type(bytes in proptest::collection::vec(0..20_u8, 0..100), signature in "[ybnqiuxtdsogvha(){}]{0,9}") {
-            let mut reader = Reader { bytes: &bytes, at: 0, big_endian: false };
-            let _ = reader.value(&mut signature.as_bytes(), 0);
-        }
-    }
-}
+mod tests;

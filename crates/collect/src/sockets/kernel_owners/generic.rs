@@ -39,9 +39,9 @@ pub(crate) struct Families(OnceLock<Result<Numbers, Error>>);
 /// The numbers, for those that are there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Numbers {
-    wireguard: Option<u16>,
-    l2tp: Option<u16>,
-    fou: Option<u16>,
+    pub(crate) wireguard: Option<u16>,
+    pub(crate) l2tp: Option<u16>,
+    pub(crate) fou: Option<u16>,
 }
 
 impl Families {
