@@ -1,6 +1,6 @@
 //! Finds the rows that a target means on this host.
 
-use facts::{Family, Kind, Pid, Port, Protocol};
+use facts::{Family, Kind, Pid, Port, Protocol, Uid};
 
 use super::nearest::{nearest_names, nearest_ports};
 use super::{Address, Found, NotFound, Sort, Target, Want};
@@ -221,6 +221,11 @@ fn not_found(judgement: &Judgement<'_>, target: &Target) -> NotFound {
         _ => false,
     };
     let process = snapshot.processes.items().iter().find(known);
+    let mut unread = snapshot.all_gaps();
+    if snapshot.collector.uid == Uid(0) {
+        // This root lacks capabilities: being root does not help.
+        unread.iter_mut().for_each(|gap| gap.remedy = None);
+    }
     NotFound {
         target: target.text.clone(),
         looked_as,
@@ -228,7 +233,7 @@ fn not_found(judgement: &Judgement<'_>, target: &Target) -> NotFound {
         namespaces: judgement.namespaces.iter().filter(|n| is_listed(n)).count(),
         process: process.map(|p| (p.pid, p.comm.clone())),
         nearest,
-        unread: snapshot.all_gaps(),
+        unread,
     }
 }
 
