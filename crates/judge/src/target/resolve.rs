@@ -224,7 +224,9 @@ fn not_found(judgement: &Judgement<'_>, target: &Target) -> NotFound {
     let mut unread = snapshot.all_gaps();
     if snapshot.collector.uid == Uid(0) {
         // This root lacks capabilities: being root does not help.
-        unread.iter_mut().for_each(|gap| gap.remedy = None);
+        for gap in &mut unread {
+            gap.remedy = None;
+        }
     }
     NotFound {
         target: target.text.clone(),
