@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use facts::Remedy;
+use facts::{Remedy, Uid};
 use judge::{Judgement, Namespace};
 
 use super::View;
@@ -107,13 +107,16 @@ fn gaps<W: Write>(page: &mut Page<'_, W>, judgement: &Judgement<'_>) -> io::Resu
     let read = || judgement.gaps.iter().filter(|g| !is_of_this_version(g));
     let added = unique(read().filter(|g| g.remedy == Some(Remedy::Root)).map(|g| &g.what));
     if !added.is_empty() {
-        let mut root = Text::fixed("Root would add: ");
+        // Root may lack capabilities too, in a container or under a hardened unit.
+        let is_root = snapshot.collector.uid == Uid(0);
+        let mut root =
+            Text::fixed(if is_root { "Not permitted to this root: " } else { "Root would add: " });
         for (at, what) in added.into_iter().enumerate() {
             root.push(if at > 0 { "; " } else { "" }).push_host(what);
         }
         root.push(".");
         if !snapshot.holders.is_complete() {
-            root.push(" Until then HELD BY is who made the socket.");
+            root.push(" Where no process is known, HELD BY is who made the socket.");
         }
         page.sentence(&root)?;
     }
