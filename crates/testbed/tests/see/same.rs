@@ -27,6 +27,17 @@ fn without_time(text: &str) -> String {
     format!("{}\n{rest}", words.join(" "))
 }
 
+/// The executables of holders, left out.
+fn without_executables(text: &str) -> String {
+    let mut rest = text;
+    let mut kept = String::new();
+    while let Some((before, after)) = rest.split_once("\"executable\":") {
+        kept.push_str(before);
+        rest = after.split_once("\"detail\":").expect("the field after the executable").1;
+    }
+    kept + rest
+}
+
 #[test]
 fn two_runs_and_a_snapshot_agree() {
     let seen = busy();
@@ -43,9 +54,11 @@ fn two_runs_and_a_snapshot_agree() {
     ] {
         let first = without_time(&run(view));
         assert_eq!(first, without_time(&run(view)), "{view:?}");
-        // Anyone can read a snapshot, and it says the same as the host.
+        // Anyone can read a snapshot, and it says the same as the host. What only a closer look
+        // shows is always in it, and in JSON nowhere else.
         let from = [&[WHYOPEN, "--from", "/tmp/snapshot.json"], view].concat();
         let from = without_time(&printed(seen.host.run_as_nobody(&from).unwrap()));
+        let (first, from) = (without_executables(&first), without_executables(&from));
         assert_eq!(
             first.lines().skip(1).collect::<Vec<_>>(),
             from.lines().skip(1).collect::<Vec<_>>(),
