@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use facts::{Remedy, Uid};
+use facts::{Gap, Remedy, Uid};
 use judge::{Judgement, Namespace};
 
 use super::View;
@@ -120,7 +120,9 @@ fn gaps<W: Write>(page: &mut Page<'_, W>, judgement: &Judgement<'_>) -> io::Resu
         }
         page.sentence(&root)?;
     }
-    let others = || read().filter(|g| g.remedy != Some(Remedy::Root));
+    // What was left out for its cost, and that nobody can reach, is in the JSON only.
+    let elsewhere = |g: &&Gap| matches!(g.remedy, Some(Remedy::Root | Remedy::AskConnected));
+    let others = || read().filter(|g| !elsewhere(g));
     for gap in others().take(SHOWN_GAPS) {
         let mut text = Text::fixed("Not read: ");
         text.push_host(&gap.what).push(": ").push_host(&gap.why);
@@ -136,7 +138,7 @@ fn gaps<W: Write>(page: &mut Page<'_, W>, judgement: &Judgement<'_>) -> io::Resu
 }
 
 /// Whether a gap is what this version does not judge: the head says that in its own words.
-fn is_of_this_version(gap: &facts::Gap) -> bool {
+fn is_of_this_version(gap: &Gap) -> bool {
     use judge::reach::{AFTER_BOOT_NOT_EVALUATED, NOT_EVALUATED};
     gap.why == NOT_EVALUATED || gap.why == AFTER_BOOT_NOT_EVALUATED
 }
