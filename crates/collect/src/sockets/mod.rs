@@ -88,9 +88,9 @@ fn ask(request: Request, namespaces: usize) -> (Ask, Vec<Gap>) {
     if !request.connected
         && let Some(count) = census::too_many_tcp(namespaces)
     {
-        let why = format!("not looked for among {count} TCP sockets");
+        let why = format!("not looked for among {count} TCP sockets; --connected looks for them");
         let gap = Gap::new("TCP sockets that are bound but do not listen", why);
-        left_out.push(gap.remedied_by(Remedy::AskConnected));
+        left_out.push(gap.minor());
     }
     let inactive = left_out.is_empty();
     (Ask { connected: request.connected, inactive, subflows: false }, left_out)
@@ -159,7 +159,7 @@ impl Collection {
             Err(error) => {
                 let gap = |what: &str| {
                     let what = format!("{what} of {}", namespace.label());
-                    Gap { what, why: error.to_string(), remedy: error.remedy() }
+                    Gap { remedy: error.remedy(), ..Gap::new(what, error.to_string()) }
                 };
                 described.links = Part::unreadable(gap("interfaces"));
                 described.addresses = Part::unreadable(gap("addresses"));

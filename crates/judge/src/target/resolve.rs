@@ -3,7 +3,7 @@
 use facts::{Family, Kind, Pid, Port, Protocol, Uid};
 
 use super::nearest::{nearest_names, nearest_ports};
-use super::{Address, Found, NotFound, Sort, Target, Want};
+use super::{Address, Found, Idle, NotFound, Sort, Target, Want};
 use crate::holder::Held;
 use crate::place::Place;
 use crate::reach::{Arrival, Wire};
@@ -139,12 +139,7 @@ impl<'a> Look<'_, 'a> {
     }
 
     fn netns(&self, row: &Row<'a>, name: &str) -> bool {
-        let named = |n: &Namespace<'_>| {
-            n.label == name
-                || n.id.to_string() == name
-                || n.fact.is_some_and(|f| f.names.iter().any(|known| known == name))
-        };
-        self.judgement.namespace_of(row).is_some_and(named)
+        self.judgement.namespace_of(row).is_some_and(|n| n.is(name))
     }
 
     fn name(&self, row: &Row<'a>, name: &str) -> bool {
@@ -221,6 +216,12 @@ fn not_found(judgement: &Judgement<'_>, target: &Target) -> NotFound {
         _ => false,
     };
     let process = snapshot.processes.items().iter().find(known);
+    let process = process.map(|p| Idle::Process(p.pid, p.comm.clone()));
+    let namespace = match &target.want {
+        Want::Netns(name) | Want::Name(name) => judgement.namespaces.iter().find(|n| n.is(name)),
+        _ => None,
+    };
+    let namespace = namespace.map(|n| Idle::Namespace(n.label.clone()));
     let mut unread = snapshot.all_gaps();
     if snapshot.collector.uid == Uid(0) {
         // This root lacks capabilities: being root does not help.
@@ -233,7 +234,7 @@ fn not_found(judgement: &Judgement<'_>, target: &Target) -> NotFound {
         looked_as,
         sockets: judgement.rows.iter().map(|r| r.sockets.len()).sum(),
         namespaces: judgement.namespaces.iter().filter(|n| is_listed(n)).count(),
-        process: process.map(|p| (p.pid, p.comm.clone())),
+        idle: process.or(namespace),
         nearest,
         unread,
     }

@@ -120,9 +120,7 @@ fn gaps<W: Write>(page: &mut Page<'_, W>, judgement: &Judgement<'_>) -> io::Resu
         }
         page.sentence(&root)?;
     }
-    // What was left out for its cost, and that nobody can reach, is in the JSON only.
-    let elsewhere = |g: &&Gap| matches!(g.remedy, Some(Remedy::Root | Remedy::AskConnected));
-    let others = || read().filter(|g| !elsewhere(g));
+    let others = || read().filter(|g| g.remedy != Some(Remedy::Root) && !g.minor);
     for gap in others().take(SHOWN_GAPS) {
         let mut text = Text::fixed("Not read: ");
         text.push_host(&gap.what).push(": ").push_host(&gap.why);
