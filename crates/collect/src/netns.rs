@@ -1,19 +1,20 @@
 //! Network namespaces: finding them, naming them, looking into them.
 //!
-//! Input: one process per namespace (found by the walk over processes) and the files below
-//! `/run/netns` and of container engines. Output: every namespace once, with a way into it. A thread
+//! Input: one process or held socket per namespace (found by the walk over processes) and the files
+//! below `/run/netns` and of container engines. Output: every namespace once, with a way into it. A thread
 //! enters (setns(2)) and ends there; the caller's own thread never changes its namespace. Entering
 //! needs `CAP_SYS_ADMIN`; names and ids need nothing.
 
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use facts::{Gap, NetnsId, Pid, Remedy};
-use rustix::fs::fstatfs;
+use rustix::fs::{FsWord, statfs};
+use rustix::process::{PidfdFlags, PidfdGetfdFlags};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 /// The namespace of the calling thread, which may differ from its process's main thread.
@@ -30,7 +31,7 @@ const NAME_FOLDERS: [&str; 3] = ["/run/netns", "/var/run/netns", "/run/docker/ne
 const FOREIGN_NAME_FOLDERS: [&str; 2] = ["/run/netns", "/var/run/netns"];
 
 /// `NSFS_MAGIC` (`include/uapi/linux/magic.h`).
-const NSFS_MAGIC: i64 = 0x6e73_6673;
+const NSFS_MAGIC: FsWord = 0x6e73_6673;
 
 /// A namespace, before anything in it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,8 +46,26 @@ pub struct Namespace {
     pub own: bool,
     /// A process in it.
     pub leader: Option<Pid>,
-    /// Files that lead to it, best first.
-    handles: Vec<PathBuf>,
+    /// What leads to it, best first.
+    handles: Vec<Handle>,
+}
+
+/// What leads to a namespace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Handle {
+    /// A file of nsfs.
+    File(PathBuf),
+    /// A descriptor of a process that refers to a socket in it.
+    Socket(Pid, u32),
+}
+
+/// What was found elsewhere that leads to namespaces.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Leads {
+    /// Namespaces that processes are in, each with one of them.
+    pub processes: BTreeMap<NetnsId, Pid>,
+    /// Namespaces that only a socket is in, each with a descriptor that refers to one.
+    pub sockets: BTreeMap<NetnsId, (Pid, u32)>,
 }
 
 impl Namespace {
@@ -66,8 +85,12 @@ impl Namespace {
     /// Opens a descriptor that refers to it.
     pub fn open(&self) -> Result<OwnedFd, EnterError> {
         let mut first = None;
-        for path in &self.handles {
-            match open_as(path, self.id) {
+        for handle in &self.handles {
+            let opened = match handle {
+                Handle::File(path) => open_as(path, self.id),
+                Handle::Socket(pid, fd) => open_of_socket(*pid, *fd, self.id),
+            };
+            match opened {
                 Ok(fd) => return Ok(fd),
                 Err(error) => first = first.or(Some(error)),
             }
@@ -106,6 +129,18 @@ pub enum EnterError {
         /// The namespace that is there.
         found: NetnsId,
     },
+    /// The socket that leads to it cannot be borrowed from its holder, or not be asked.
+    #[error("{operation} of descriptor {fd} of process {pid}: {source}")]
+    Socket {
+        /// What failed.
+        operation: &'static str,
+        /// The process.
+        pid: Pid,
+        /// The descriptor.
+        fd: u32,
+        /// Why.
+        source: io::Error,
+    },
     /// Neither a process nor a name leads to it.
     #[error("nothing leads to net:[{id}]")]
     NoHandle {
@@ -127,11 +162,13 @@ impl EnterError {
     /// What would help.
     pub fn remedy(&self) -> Option<Remedy> {
         match self {
-            Self::Open { source, .. } | Self::Setns(source) => match source.kind() {
-                io::ErrorKind::PermissionDenied => Some(Remedy::Root),
-                io::ErrorKind::NotFound => Some(Remedy::Retry),
-                _ => None,
-            },
+            Self::Open { source, .. } | Self::Socket { source, .. } | Self::Setns(source) => {
+                match source.kind() {
+                    io::ErrorKind::PermissionDenied => Some(Remedy::Root),
+                    io::ErrorKind::NotFound => Some(Remedy::Retry),
+                    _ => None,
+                }
+            }
             Self::Moved { .. } | Self::NoHandle { .. } => Some(Remedy::Retry),
             Self::Thread(_) | Self::Failed => None,
         }
@@ -162,17 +199,13 @@ pub fn enter<T: Send>(
     })
 }
 
-/// Every namespace that processes and names tell of, sorted by id, and what could not be told.
-/// With `own_only` just the caller's.
-pub fn find(leaders: &BTreeMap<NetnsId, Pid>, own_only: bool) -> (Vec<Namespace>, Vec<Gap>) {
-    find_in(leaders, own_only, &NAME_FOLDERS.map(Path::new))
+/// Every namespace that processes, sockets and names tell of, sorted by id, and what could not be
+/// told. With `own_only` just the caller's.
+pub fn find(leads: &Leads, own_only: bool) -> (Vec<Namespace>, Vec<Gap>) {
+    find_in(leads, own_only, &NAME_FOLDERS.map(Path::new))
 }
 
-fn find_in(
-    leaders: &BTreeMap<NetnsId, Pid>,
-    own_only: bool,
-    folders: &[&Path],
-) -> (Vec<Namespace>, Vec<Gap>) {
+fn find_in(leads: &Leads, own_only: bool, folders: &[&Path]) -> (Vec<Namespace>, Vec<Gap>) {
     let mut found: BTreeMap<NetnsId, Namespace> = BTreeMap::new();
     let mut gaps = Vec::new();
     let own = own();
@@ -184,7 +217,14 @@ fn find_in(
         }
     }
     let mut foreign = Vec::new();
+    let mut seen = Vec::new();
     for folder in folders {
+        // The same folder by another path.
+        let real = folder.canonicalize().unwrap_or_else(|_| folder.to_path_buf());
+        if seen.contains(&real) {
+            continue;
+        }
+        seen.push(real);
         let names = names_in(folder, &mut gaps);
         if FOREIGN_NAME_FOLDERS.iter().any(|f| Path::new(f) == *folder) {
             foreign.extend(names.iter().map(|(_, id)| *id));
@@ -194,19 +234,22 @@ fn find_in(
             if let Some(name) = path.file_name() {
                 namespace.names.push(name.to_string_lossy().into_owned());
             }
-            namespace.handles.push(path);
+            namespace.handles.push(Handle::File(path));
         }
     }
-    for (&id, &pid) in leaders {
+    for (&id, &pid) in &leads.processes {
         let namespace = entry(&mut found, id);
         namespace.leader = Some(pid);
-        namespace.handles.push(format!("/proc/{pid}/ns/net").into());
+        namespace.handles.push(Handle::File(format!("/proc/{pid}/ns/net").into()));
+    }
+    for (&id, &(pid, fd)) in &leads.sockets {
+        entry(&mut found, id).handles.push(Handle::Socket(pid, fd));
     }
     let host = host(own.ok(), &foreign);
     if let Some(id) = host {
         let namespace = entry(&mut found, id);
         namespace.host = true;
-        namespace.handles.push(HOST.into());
+        namespace.handles.push(Handle::File(HOST.into()));
     }
     let mut namespaces: Vec<_> = found.into_values().collect();
     if own_only {
@@ -224,10 +267,19 @@ fn entry(found: &mut BTreeMap<NetnsId, Namespace>, id: NetnsId) -> &mut Namespac
     found.entry(id).or_insert_with(|| Namespace::new(id))
 }
 
-/// The host's namespace: pid 1's, or where that may not be read, the caller's own unless that has
-/// a name (nobody names the host's).
+/// The host's namespace: pid 1's. Without privilege its number cannot be read, but whether the
+/// caller is in it can: every namespace has its own inodes below `/proc/PID/net`, which anyone may
+/// look at (kernel `fs/proc/proc_net.c`). Where that is hidden too, the caller's own is taken for
+/// the host's, unless it has a name (nobody names the host's).
 fn host(own: Option<NetnsId>, foreign: &[NetnsId]) -> Option<NetnsId> {
-    id_of(Path::new(HOST)).ok().or_else(|| own.filter(|id| !foreign.contains(id)))
+    if let Ok(id) = id_of(Path::new(HOST)) {
+        return Some(id);
+    }
+    let inode = |path: &str| Path::new(path).metadata().map(|m| m.ino());
+    match (inode("/proc/1/net/dev"), inode("/proc/thread-self/net/dev")) {
+        (Ok(host), Ok(here)) => own.filter(|_| host == here),
+        _ => own.filter(|id| !foreign.contains(id)),
+    }
 }
 
 /// The namespaces that the files of a folder are bound to. A folder that does not exist has none.
@@ -269,16 +321,13 @@ fn denied(gap: Gap, error: &io::Error) -> Gap {
 
 /// The namespace a file is bound to.
 fn name(path: &Path) -> io::Result<NetnsId> {
-    let file = File::open(path)?;
-    // `f_type` has a different width on each architecture.
-    #[allow(clippy::useless_conversion, clippy::unnecessary_cast, reason = "see above")]
-    let kind = fstatfs(&file)?.f_type as i64;
-    if kind != NSFS_MAGIC {
+    // Not opened: whatever else lies there might block.
+    if statfs(path)?.f_type != NSFS_MAGIC {
         return Err(io::Error::other(
             "not a namespace: left behind, or bound where this mount namespace cannot see it",
         ));
     }
-    id(file.metadata()?.ino())
+    id_of(path)
 }
 
 fn id_of(path: &Path) -> io::Result<NetnsId> {
@@ -303,6 +352,38 @@ fn open_as(path: &Path, wanted: NetnsId) -> Result<OwnedFd, EnterError> {
     Ok(file.into())
 }
 
+/// Opens the namespace of a socket that another process holds: borrows the descriptor
+/// (pidfd_getfd(2), which needs the right to trace the process) and asks it for its namespace.
+fn open_of_socket(pid: Pid, fd: u32, wanted: NetnsId) -> Result<OwnedFd, EnterError> {
+    /// `SIOCGSKNS` (`include/uapi/linux/sockios.h`): a descriptor of a socket's network namespace.
+    const SIOCGSKNS: libc::c_ulong = 0x894c;
+    let failed =
+        |operation| move |source: io::Error| EnterError::Socket { operation, pid, fd, source };
+    let gone = || failed("pidfd_open")(io::ErrorKind::NotFound.into());
+    let process = i32::try_from(pid.0).ok().and_then(rustix::process::Pid::from_raw);
+    let process = rustix::process::pidfd_open(process.ok_or_else(gone)?, PidfdFlags::empty())
+        .map_err(|errno| failed("pidfd_open")(errno.into()))?;
+    let number = i32::try_from(fd).map_err(|_| gone())?;
+    let socket = rustix::process::pidfd_getfd(&process, number, PidfdGetfdFlags::empty())
+        .map_err(|errno| failed("pidfd_getfd")(errno.into()))?;
+    // SAFETY: this ioctl takes no argument and touches no memory of ours.
+    #[allow(unsafe_code, reason = "ioctl(2) has no safe wrapper for this request")]
+    let namespace = unsafe { libc::ioctl(socket.as_raw_fd(), SIOCGSKNS) };
+    if namespace < 0 {
+        return Err(failed("SIOCGSKNS")(io::Error::last_os_error()));
+    }
+    // SAFETY: the kernel just made this descriptor for us, and nothing else knows it.
+    #[allow(unsafe_code, reason = "takes ownership of a new descriptor")]
+    let namespace = unsafe { OwnedFd::from_raw_fd(namespace) };
+    let file = File::from(namespace);
+    let found = file.metadata().and_then(|m| id(m.ino())).map_err(failed("stat"))?;
+    if found != wanted {
+        let path = format!("/proc/{pid}/fd/{fd}").into();
+        return Err(EnterError::Moved { path, wanted, found });
+    }
+    Ok(file.into())
+}
+
 /// Makes a namespace of its own for a test, which needs root; it lasts as long as the file is open.
 #[cfg(test)]
 pub(crate) fn made() -> File {
@@ -317,57 +398,4 @@ pub(crate) fn made() -> File {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn own_namespace_needs_no_name() {
-        let (namespaces, gaps) = find(&BTreeMap::new(), true);
-        assert_eq!(gaps, []);
-        assert_eq!(namespaces.len(), 1);
-        assert!(namespaces[0].own);
-        assert_eq!(namespaces[0].id, own().unwrap());
-        let caller = std::thread::current().id();
-        assert_eq!(namespaces[0].enter(|| std::thread::current().id()).unwrap(), caller);
-    }
-
-    #[test]
-    fn a_plain_file_is_a_gap() {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("stale"), "").unwrap();
-        let (namespaces, gaps) = find_in(&BTreeMap::new(), false, &[folder.path()]);
-        assert!(namespaces.iter().all(|n| n.own || n.host), "{namespaces:?}");
-        assert_eq!(gaps.len(), 1);
-        assert!(gaps[0].why.contains("stale: not a namespace"), "{gaps:?}");
-    }
-
-    #[test]
-    fn a_process_that_ended_is_named() {
-        // Above the largest pid there can be (PID_MAX_LIMIT is 2^22).
-        let leaders = BTreeMap::from([(NetnsId(7), Pid(4_194_305))]);
-        let (namespaces, _) = find_in(&leaders, false, &[]);
-        let gone = namespaces.iter().find(|n| n.id == NetnsId(7)).unwrap();
-        let error = gone.enter(|| ()).unwrap_err();
-        assert!(error.to_string().starts_with("open /proc/4194305/ns/net"), "{error}");
-        assert_eq!(error.remedy(), Some(Remedy::Retry));
-    }
-
-    #[test]
-    fn a_reused_pid_is_not_entered() {
-        let leaders = BTreeMap::from([(NetnsId(7), Pid(std::process::id()))]);
-        let (namespaces, _) = find_in(&leaders, false, &[]);
-        let moved = namespaces.iter().find(|n| n.id == NetnsId(7)).unwrap();
-        let error = moved.enter(|| ()).unwrap_err();
-        assert!(matches!(error, EnterError::Moved { .. }), "{error}");
-    }
-
-    #[test]
-    fn a_thread_enters_and_the_caller_stays() {
-        let before = own().unwrap();
-        let fd = made();
-        let inside = enter(fd.as_fd(), own).unwrap().unwrap();
-        assert_ne!(inside, before);
-        assert_eq!(u64::from(inside.0), fd.metadata().unwrap().ino());
-        assert_eq!(own().unwrap(), before);
-    }
-}
+mod tests;

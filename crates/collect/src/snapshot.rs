@@ -1,15 +1,16 @@
 //! The composition: one look at the host, and a closer one at some of its processes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use facts::{
-    CgroupId, Collector, ContainerEngine, ContainerRef, Gap, Holder, Inode, NetnsId, Part, Pid,
-    Placement, Process, Snapshot, Socket, Uid,
+    CgroupId, Collector, ContainerEngine, ContainerRef, Gap, Holder, Inode, Part, Pid, Placement,
+    Process, Snapshot, Socket, Uid,
 };
 
 use crate::holders::{Finder, Found as Held, Method};
+use crate::netns::Leads;
 use crate::owners::{containers, packages, systemd};
 use crate::{cgroups, host, sockets, users};
 
@@ -39,10 +40,10 @@ pub struct Details {
 /// Reads the host. Cannot fail as a whole: what could not be read is a gap of its part.
 pub fn snapshot(request: Request) -> Snapshot {
     let mut finder = Finder::open(request.method, request.connected);
-    let (leaders, leader_gaps) = leaders(&mut finder, request);
+    let (leads, lead_gaps) = leads(&mut finder, request);
     let asked =
         sockets::Request { connected: request.connected, this_netns_only: request.this_netns_only };
-    let found = sockets::collect(&asked, &leaders);
+    let found = sockets::collect(&asked, &leads);
     let held = finder.holders(&inodes(found.sockets.items()));
 
     let mut snapshot = Snapshot::new(collector(request, &held), host::read());
@@ -51,9 +52,10 @@ pub fn snapshot(request: Request) -> Snapshot {
     snapshot.kernel_owners = found.kernel_owners;
     snapshot.holders = held.holders;
     snapshot.processes = held.processes;
-    snapshot.gaps.extend(leader_gaps);
+    snapshot.gaps.extend(lead_gaps);
+    snapshot.gaps.extend(found.left_out);
     snapshot.sort();
-    look_again(&mut snapshot, asked, &leaders);
+    look_again(&mut snapshot, asked, &leads);
     place(&mut snapshot, &finder);
     snapshot.units = socket_units(&snapshot);
     snapshot.containers = containers(&snapshot);
@@ -94,13 +96,23 @@ pub fn details(snapshot: &mut Snapshot, wanted: &Details) {
     snapshot.sort();
 }
 
-/// One process for each network namespace.
-fn leaders(finder: &mut Finder, request: Request) -> (BTreeMap<NetnsId, Pid>, Vec<Gap>) {
+/// What leads to the network namespaces of the host.
+fn leads(finder: &mut Finder, request: Request) -> (Leads, Vec<Gap>) {
     if request.this_netns_only {
-        return (BTreeMap::new(), Vec::new());
+        return (Leads::default(), Vec::new());
     }
-    let part = finder.namespaces();
-    (part.value().cloned().unwrap_or_default(), part.gaps().to_vec())
+    let processes = finder.namespaces();
+    let sockets = finder.socket_namespaces();
+    let mut gaps = processes.gaps().to_vec();
+    // Whoever may not see the namespaces of processes is told so already.
+    if gaps.is_empty() {
+        gaps.extend_from_slice(sockets.gaps());
+    }
+    let leads = Leads {
+        processes: processes.value().cloned().unwrap_or_default(),
+        sockets: sockets.value().cloned().unwrap_or_default(),
+    };
+    (leads, gaps)
 }
 
 /// How this snapshot was taken.
@@ -150,13 +162,13 @@ fn unheld(snapshot: &Snapshot) -> Vec<Inode> {
 /// Looks a second time at open sockets without a holder: since sockets and holders are read one
 /// after the other, one that was closed or handed over in between would else seem to be nobody's.
 /// What is still there and still nobody's is then looked for in the tables of io_uring.
-fn look_again(snapshot: &mut Snapshot, asked: sockets::Request, leaders: &BTreeMap<NetnsId, Pid>) {
+fn look_again(snapshot: &mut Snapshot, asked: sockets::Request, leads: &Leads) {
     let before = unheld(snapshot);
     if before.is_empty() || snapshot.holders.value().is_none() {
         return;
     }
     let asked = sockets::Request { connected: false, ..asked };
-    let still = inodes(sockets::collect(&asked, leaders).sockets.items());
+    let still = inodes(sockets::collect(&asked, leads).sockets.items());
     let gone =
         |inode: Inode| before.binary_search(&inode).is_ok() && still.binary_search(&inode).is_err();
     if let Part::Known { value } | Part::Partial { value, .. } = &mut snapshot.sockets {

@@ -23,6 +23,9 @@ pub enum Remedy {
     Root,
     /// Running again: the host changed while it was read.
     Retry,
+    /// Asking for connected sockets too: what is missing was left out for its cost, and nobody can
+    /// reach it.
+    AskConnected,
     /// A remedy that this version does not know (from a newer snapshot).
     #[serde(other)]
     Other,

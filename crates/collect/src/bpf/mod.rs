@@ -88,6 +88,9 @@ pub struct Task {
     pub started_ns: u64,
     /// Its cgroup in the unified hierarchy, which exists even where it is not mounted.
     pub cgroup: CgroupId,
+    /// Which other processes are in the same cgroups as it, in all hierarchies: those with the same
+    /// number here (the address of their `css_set`, to be compared and never shown).
+    pub placement: u64,
     /// Its name, filled up with NUL.
     pub comm: [u8; 16],
 }
@@ -151,6 +154,7 @@ impl Iterators {
                 netns: Some(word(record, at::NETNS)).filter(|netns| *netns != 0).map(NetnsId),
                 started_ns: long(record, at::STARTED),
                 cgroup: CgroupId(long(record, at::CGROUP)),
+                placement: long(record, at::CSS_SET),
                 comm: chunk(record, at::COMM),
             });
         })

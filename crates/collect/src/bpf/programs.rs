@@ -54,7 +54,9 @@ pub(super) mod task_record {
     pub(in super::super) const CGROUP: usize = 24;
     /// `TASK_COMM_LEN` bytes, ending with a NUL.
     pub(in super::super) const COMM: usize = 32;
-    pub(in super::super) const BYTES: usize = 48;
+    /// The address of the process's `css_set`, its place in all cgroup hierarchies.
+    pub(in super::super) const CSS_SET: usize = 48;
+    pub(in super::super) const BYTES: usize = 56;
 }
 
 /// The record of a descriptor, as the program of [`files`] writes it.
@@ -113,10 +115,14 @@ pub(super) fn tasks(at: &Layout, cast: Option<u32>) -> Vec<Insn> {
     frame.put(&mut asm, W, record::NETNS, R1);
     asm.load(D, R1, R7, at.task_start_boottime);
     frame.put(&mut asm, D, record::STARTED, R1);
-    asm.load(D, R1, R7, at.task_cgroups)
-        .load(D, R1, R1, at.css_set_dfl_cgrp)
-        .load(D, R1, R1, at.cgroup_kn)
-        .load(D, R1, R1, at.kernfs_node_id);
+    asm.load(D, R1, R7, at.task_cgroups);
+    frame.put(&mut asm, D, record::CSS_SET, R1);
+    asm.load(D, R1, R1, at.css_set_dfl_cgrp).load(D, R1, R1, at.cgroup_kn).load(
+        D,
+        R1,
+        R1,
+        at.kernfs_node_id,
+    );
     frame.put(&mut asm, D, record::CGROUP, R1);
     asm.load(D, R1, R7, at.task_comm).load(D, R2, R7, at.task_comm.saturating_add(8));
     frame.put(&mut asm, D, record::COMM, R1);

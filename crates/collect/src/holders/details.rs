@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use facts::{Executable, Gap, Pid, Process, Remedy, Uid};
+use facts::{Executable, Gap, NetnsId, Pid, Process, Remedy, Uid};
 use rustix::io::Errno;
 
 use crate::bpf::Task;
@@ -10,12 +10,20 @@ use crate::bpf::Task;
 use super::procfs::Proc;
 use super::stat;
 
-/// Reads one process; none if it has ended.
-pub(super) fn process(proc: &Proc, pid: Pid, text: &mut Vec<u8>) -> Option<Process> {
-    proc.read(pid, "stat", text).ok()?;
+/// The network namespaces of processes, as far as they were read.
+pub(super) type Namespaces = BTreeMap<Pid, NetnsId>;
+
+/// Reads one process; none if it has ended. Its namespace is read only if it is not in `known`.
+pub(super) fn process(
+    proc: &Proc,
+    pid: Pid,
+    known: &Namespaces,
+    text: &mut Vec<u8>,
+) -> Option<Process> {
+    proc.read_piece(pid, "stat", text).ok()?;
     let mut stat = stat::stat(text)?;
     if stat.comm.contains('\\') {
-        proc.read(pid, "comm", text).ok()?;
+        proc.read_piece(pid, "comm", text).ok()?;
         let comm = text.strip_suffix(b"\n").unwrap_or(text);
         stat.comm = String::from_utf8_lossy(comm).into_owned();
     }
@@ -28,7 +36,7 @@ pub(super) fn process(proc: &Proc, pid: Pid, text: &mut Vec<u8>) -> Option<Proce
         comm: stat.comm,
         uid,
         started_ns: stat.started_ns,
-        netns: proc.netns(pid).ok().flatten(),
+        netns: known.get(&pid).copied().or_else(|| proc.netns(pid).ok().flatten()),
         cgroup: None,
         cgroup_path: cgroup_path(proc, pid, text),
         executable: None,
@@ -56,7 +64,7 @@ pub(super) fn of_task(task: &Task) -> Process {
 
 /// Reads the path of a process's cgroup.
 pub(super) fn cgroup_path(proc: &Proc, pid: Pid, text: &mut Vec<u8>) -> Option<String> {
-    proc.read(pid, "cgroup", text).ok()?;
+    proc.read_piece(pid, "cgroup", text).ok()?;
     stat::cgroup_path(text)
 }
 

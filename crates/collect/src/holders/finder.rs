@@ -7,7 +7,7 @@ use rustix::io::Errno;
 
 use crate::bpf::{BpfError, Task};
 
-use super::details::{self, denied_gap};
+use super::details::{self, Namespaces, denied_gap};
 use super::inodes::InodeSet;
 use super::kernel::Kernel;
 use super::procfs::Proc;
@@ -32,6 +32,8 @@ pub struct Finder {
     /// Why BPF is not used, if it was tried.
     declined: Option<BpfError>,
     connected: bool,
+    /// What [`Self::namespaces`] read from `/proc`.
+    netns: Namespaces,
 }
 
 /// What was found.
@@ -59,7 +61,7 @@ impl Finder {
                 Err(error) => (None, Some(error)),
             },
         };
-        Self { proc, bpf, declined, connected }
+        Self { proc, bpf, declined, connected, netns: Namespaces::new() }
     }
 
     /// Why BPF is not used although it was wanted; with the verifier's words, where it refused a
@@ -80,7 +82,7 @@ impl Finder {
             return Part::known(leaders);
         }
         match &self.proc {
-            Ok(proc) => namespaces_by_proc(proc),
+            Ok(proc) => namespaces_by_proc(proc, &mut self.netns),
             Err(error) => Part::unreadable(no_proc(NAMESPACES, *error)),
         }
     }
@@ -133,7 +135,7 @@ impl Finder {
             };
         }
         match &self.proc {
-            Ok(proc) => by_proc(proc, wanted),
+            Ok(proc) => by_proc(proc, wanted, &self.netns),
             Err(error) => Found::unreadable(*error),
         }
     }
@@ -169,7 +171,7 @@ impl Finder {
             match tasks.binary_search_by_key(&pid, |task| task.pid) {
                 Ok(at) => tasks.get(at).map(details::of_task),
                 // It was started after the tasks were listed.
-                Err(_) => details::process(self.proc.as_ref().ok()?, pid, &mut text),
+                Err(_) => details::process(self.proc.as_ref().ok()?, pid, &self.netns, &mut text),
             }
         })
     }
@@ -186,7 +188,8 @@ impl Finder {
         let known: Vec<Pid> = found.processes.items().iter().map(|process| process.pid).collect();
         let new = holders.iter().map(|holder| holder.pid).filter(|pid| !known.contains(pid));
         let mut text = Vec::new();
-        let processes = details::with_ancestors(new, |pid| details::process(proc, pid, &mut text));
+        let processes =
+            details::with_ancestors(new, |pid| details::process(proc, pid, &self.netns, &mut text));
         extend(&mut found.holders, holders, gaps);
         extend(&mut found.processes, processes, Vec::new());
         if let Part::Known { value } | Part::Partial { value, .. } = &mut found.processes {
@@ -201,14 +204,27 @@ impl Finder {
 
     /// Fills [`Process::cgroup_path`] from `/proc/PID/cgroup` where the id of the cgroup does not
     /// lead to a path of the unified hierarchy: it is not mounted, or systemd keeps its processes
-    /// in its own cgroup v1 hierarchy and leaves them in the root of this one.
+    /// in its own cgroup v1 hierarchy and leaves them in the root of this one. What is `known` must
+    /// be sorted by id, as [`crate::cgroups::paths`] gives it.
     pub fn cgroup_paths(&self, processes: &mut [Process], known: &[Cgroup]) {
         let Ok(proc) = &self.proc else { return };
         let mut text = Vec::new();
+        // Processes in the same cgroups have the same path: with BPF, it is read once for them all.
+        let mut read: BTreeMap<u64, String> = BTreeMap::new();
         for process in processes.iter_mut().filter(|process| process.cgroup_path.is_none()) {
-            let path = process.cgroup.and_then(|id| known.iter().find(|cgroup| cgroup.id == id));
-            if path.is_none_or(|cgroup| cgroup.path == "/") {
-                process.cgroup_path = details::cgroup_path(proc, process.pid, &mut text);
+            let path = process.cgroup.and_then(|id| {
+                let at = known.binary_search_by_key(&id, |cgroup| cgroup.id).ok()?;
+                known.get(at)
+            });
+            if path.is_some_and(|cgroup| cgroup.path != "/") {
+                continue;
+            }
+            let task = self.bpf.as_ref().and_then(|bpf| bpf.task(process.pid));
+            let same = task.and_then(|task| read.get(&task.placement));
+            process.cgroup_path =
+                same.cloned().or_else(|| details::cgroup_path(proc, process.pid, &mut text));
+            if let (Some(task), Some(path)) = (task, &process.cgroup_path) {
+                read.entry(task.placement).or_insert_with(|| path.clone());
             }
         }
     }
@@ -245,7 +261,7 @@ impl Found {
 const NAMESPACES: &str = "network namespaces of processes";
 
 /// The namespaces that processes are in, from the links in `/proc`.
-fn namespaces_by_proc(proc: &Proc) -> Part<BTreeMap<NetnsId, Pid>> {
+fn namespaces_by_proc(proc: &Proc, each: &mut Namespaces) -> Part<BTreeMap<NetnsId, Pid>> {
     let pids = match proc.pids() {
         Ok(pids) => pids,
         Err(error) => return Part::unreadable(no_proc(NAMESPACES, error)),
@@ -256,6 +272,7 @@ fn namespaces_by_proc(proc: &Proc) -> Part<BTreeMap<NetnsId, Pid>> {
         match proc.netns(pid) {
             Ok(Some(netns)) => {
                 leaders.entry(netns).or_insert(pid);
+                each.insert(pid, netns);
             }
             Err(Errno::ACCESS | Errno::PERM) => denied.push(pid),
             // It has ended.
@@ -269,7 +286,7 @@ fn namespaces_by_proc(proc: &Proc) -> Part<BTreeMap<NetnsId, Pid>> {
 }
 
 /// Finds holders by walking over `/proc`.
-fn by_proc(proc: &Proc, wanted: &[Inode]) -> Found {
+fn by_proc(proc: &Proc, wanted: &[Inode], netns: &Namespaces) -> Found {
     let Walk { holders, denied, .. } = match walk::walk(proc, wanted) {
         Ok(walk) => walk,
         Err(error) => return Found::unreadable(error),
@@ -282,7 +299,8 @@ fn by_proc(proc: &Proc, wanted: &[Inode]) -> Found {
     }
     let mut text = Vec::new();
     let pids = holders.iter().map(|holder| holder.pid);
-    let processes = details::with_ancestors(pids, |pid| details::process(proc, pid, &mut text));
+    let processes =
+        details::with_ancestors(pids, |pid| details::process(proc, pid, netns, &mut text));
     Found {
         holders: Part::with_gaps(holders, gaps),
         processes: Part::known(processes),
@@ -295,7 +313,7 @@ fn by_proc(proc: &Proc, wanted: &[Inode]) -> Found {
 fn users_processes(proc: &Proc, pids: &[Pid]) -> usize {
     let mut text = Vec::new();
     let is_users = |pid: &Pid| {
-        proc.read(*pid, "stat", &mut text).is_ok()
+        proc.read_piece(*pid, "stat", &mut text).is_ok()
             && stat::stat(&text).is_none_or(|stat| !stat.kernel)
     };
     pids.iter().copied().filter(is_users).count()

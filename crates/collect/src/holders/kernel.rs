@@ -1,5 +1,7 @@
 //! What the BPF iterators tell, read once and kept.
 
+use facts::Pid;
+
 use crate::bpf::{BpfError, Iterators, SocketFile, Task};
 
 /// The iterators and what they told.
@@ -25,6 +27,13 @@ impl Kernel {
             self.tasks = Some(tasks);
         }
         Ok(self.tasks.as_deref().unwrap_or_default())
+    }
+
+    /// A process by its pid, if they were read and it was there.
+    pub(super) fn task(&self, pid: Pid) -> Option<&Task> {
+        let tasks = self.tasks.as_deref()?;
+        let at = tasks.binary_search_by_key(&pid, |task| task.pid).ok()?;
+        tasks.get(at)
     }
 
     /// All descriptors of sockets.

@@ -57,6 +57,24 @@ impl Proc {
 
     /// Reads a file of a process from start to end into `into`, which is emptied first.
     pub(super) fn read(&self, pid: Pid, name: &str, into: &mut Vec<u8>) -> Result<(), Errno> {
+        self.read_while(pid, name, into, |_| true)
+    }
+
+    /// Like [`Self::read`], for files that the kernel makes in one piece (`fs/seq_file.c`,
+    /// `single_open`) and that nearly always fit: there is nothing after a read that was not
+    /// filled, and not asking again saves a system call for each of thousands of processes.
+    pub(super) fn read_piece(&self, pid: Pid, name: &str, into: &mut Vec<u8>) -> Result<(), Errno> {
+        self.read_while(pid, name, into, |space| space == 0)
+    }
+
+    /// Reads while there is more: `more` is told how much space the last read left.
+    fn read_while(
+        &self,
+        pid: Pid,
+        name: &str,
+        into: &mut Vec<u8>,
+        more: impl Fn(usize) -> bool,
+    ) -> Result<(), Errno> {
         let path = format!("{pid}/{name}");
         let file =
             rustix::fs::openat(&self.dir, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
@@ -65,6 +83,7 @@ impl Proc {
             into.reserve(4096);
             match rustix::io::read(&file, rustix::buffer::spare_capacity(into)) {
                 Ok(0) => break,
+                Ok(_) if !more(into.capacity().saturating_sub(into.len())) => break,
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(error) => return Err(error),
             }
@@ -103,6 +122,13 @@ pub(super) fn entries(dir: &OwnedFd, mut each: impl FnMut(&CStr)) -> Result<(), 
         each(entry?.file_name());
     }
     Ok(())
+}
+
+/// How many descriptors an open `/proc/PID/fd` has; 0 if the kernel does not tell (before 6.2;
+/// `fs/proc/fd.c`, `proc_fd_getattr`).
+pub(super) fn count(descriptors: &OwnedFd) -> Result<u32, Errno> {
+    let size = rustix::fs::fstat(descriptors)?.st_size;
+    Ok(u32::try_from(size).unwrap_or_default())
 }
 
 /// What a descriptor refers to, as far as it concerns us.

@@ -351,21 +351,34 @@ fn unshare(what: UnshareFlags) {
 #[test]
 fn cgroups_by_id_and_by_path() {
     let socket = listener();
-    let [mut found, _] = both(&[inode(&socket)]);
+    let mut bpf = Finder::open(Method::Fastest, false);
+    let mut found = bpf.holders(&[inode(&socket)]);
     let Part::Known { value } = &mut found.processes else { panic!("{found:?}") };
     let own = value.iter().position(|process| process.pid == own_pid()).unwrap();
     let expect = super::stat::cgroup_path(&std::fs::read("/proc/self/cgroup").unwrap());
     let id = value[own].cgroup.unwrap();
     // Known by a path of the unified hierarchy: nothing is read.
     let known = [Cgroup { id, path: "/known".to_owned() }];
-    let finder = Finder::open(Method::Proc, false);
-    finder.cgroup_paths(value, &known);
+    bpf.cgroup_paths(value, &known);
     assert_eq!(value[own].cgroup_path, None);
     // Not known, or left in its root: read from /proc.
-    for known in [vec![Cgroup { id, path: "/".to_owned() }], vec![]] {
-        value[own].cgroup_path = None;
+    let proc = Finder::open(Method::Proc, false);
+    for (finder, known) in [
+        (&bpf, vec![Cgroup { id, path: "/".to_owned() }]),
+        (&bpf, vec![]),
+        (&proc, vec![Cgroup { id, path: "/".to_owned() }]),
+        (&proc, vec![]),
+    ] {
+        for process in &mut *value {
+            process.cgroup_path = None;
+        }
         finder.cgroup_paths(value, &known);
         assert_eq!(value[own].cgroup_path, expect);
+        // Its parent too, which need not be in the same cgroup.
+        let parent = value[own].parent;
+        let file = std::fs::read(format!("/proc/{parent}/cgroup")).unwrap();
+        let read = value.iter().find(|process| process.pid == parent).unwrap();
+        assert_eq!(read.cgroup_path, super::stat::cgroup_path(&file));
     }
     assert_ne!(id, CgroupId(0));
 }
@@ -490,4 +503,52 @@ fn become_nobody() {
     // SAFETY: the call takes three numbers.
     let done = unsafe { libc::syscall(libc::SYS_setresuid, nobody, nobody, nobody) };
     assert_eq!(done, 0, "{}", io::Error::last_os_error());
+}
+
+/// Tables with holes: a small one, one too large to ask through, and numbers far away.
+#[test]
+fn tables_with_holes() {
+    let socket = listener();
+    let inode = inode(&socket);
+    for numbers in [vec![3, 4, 5], vec![10, 11, 12], vec![5, 500, 1000]] {
+        let shell: String = numbers
+            .iter()
+            .map(|fd| format!("exec {fd}<&0; "))
+            .chain(["sleep 1000".to_owned()])
+            .collect();
+        let child = Command::new("/bin/bash")
+            .args(["-c", &shell])
+            .stdin(Stdio::from(OwnedFd::from(socket.try_clone().unwrap())))
+            .process_group(0)
+            .spawn()
+            .unwrap();
+        let of_sleep = |held: &Found| -> Vec<Vec<u32>> {
+            let sleeps = held.processes.items().iter().filter(|p| p.comm == "sleep");
+            sleeps
+                .map(|sleep| {
+                    let fds = held.holders.items().iter().filter(|h| h.pid == sleep.pid);
+                    fds.map(|holder| holder.fd).collect()
+                })
+                .collect()
+        };
+        let mut expect: Vec<u32> = numbers.iter().map(|fd| u32::try_from(*fd).unwrap()).collect();
+        expect.insert(0, 0);
+        let deadline = Instant::now() + Duration::from_secs(10);
+        loop {
+            let found = both(&[inode]).map(|found| of_sleep(&found));
+            if found.iter().all(|sleeps| sleeps.contains(&expect)) {
+                break;
+            }
+            assert!(Instant::now() < deadline, "{expect:?}: {found:?}");
+            thread::sleep(Duration::from_millis(5));
+        }
+        end_group(child);
+    }
+}
+
+/// Ends a child and those that it started.
+fn end_group(mut child: Child) {
+    let group = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process_group(group, rustix::process::Signal::KILL).unwrap();
+    child.wait().unwrap();
 }

@@ -3,7 +3,9 @@
 use std::os::fd::OwnedFd;
 
 use facts::{Holder, Inode, Pid};
+use rustix::fs::SeekFrom;
 use rustix::io::Errno;
+use rustix::path::DecInt;
 
 use super::inodes::InodeSet;
 use super::procfs::{self, Proc, Target};
@@ -66,23 +68,65 @@ impl Walk {
     }
 
     /// Reads an open `/proc/PID/fd`.
+    ///
+    /// Most tables have few holes, and the kernel tells how many descriptors there are (since 6.2):
+    /// then asking for 0, 1, 2 … until that many were found saves the listing, a fifth of the time.
     fn read(&mut self, descriptors: &OwnedFd, pid: Pid, wanted: &InodeSet) -> Result<(), Errno> {
-        let mut denied = false;
+        let count = procfs::count(descriptors)?;
+        let (mut asked, mut found) = (0, 0);
+        // A question in vain costs twice as much as being told by a listing: few are allowed.
+        while found < count && asked - found <= 2 {
+            match procfs::target(descriptors, DecInt::new(asked).as_c_str()) {
+                Err(Errno::NOENT) => {}
+                target => {
+                    self.note(target, pid, asked, wanted)?;
+                    found += 1;
+                }
+            }
+            asked += 1;
+        }
+        // The count is asked for again: where one was opened and another one missed, it differs.
+        if count > 0 && found == count && procfs::count(descriptors)? == count {
+            return Ok(());
+        }
+        // The listing goes on from here: position 2 is descriptor 0 (fs/proc/fd.c,
+        // proc_readfd_common). Should a kernel not do so, it lists all, and some are skipped below.
+        if asked > 0 {
+            rustix::fs::seek(descriptors, SeekFrom::Start(u64::from(asked) + 2))?;
+        }
+        let mut result = Ok(());
         procfs::entries(descriptors, |name| {
             // "." and ".." are no numbers.
             let Some(fd) = procfs::number(name.to_bytes()) else { return };
-            match procfs::target(descriptors, name) {
-                Ok(Target::Socket(inode)) if wanted.contains(inode) => {
-                    self.holders.push(Holder { inode, pid, fd, io_uring: false });
-                }
-                Ok(Target::Ring) => self.rings.push((pid, fd)),
-                // CAP_DAC_READ_SEARCH opens the directory, only CAP_SYS_PTRACE reads the links.
-                Err(Errno::ACCESS | Errno::PERM) => denied = true,
-                // A descriptor that was closed meanwhile holds nothing.
-                Ok(_) | Err(_) => {}
+            if fd >= asked && result.is_ok() {
+                result = self.note(procfs::target(descriptors, name), pid, fd, wanted);
             }
         })?;
-        if denied { Err(Errno::ACCESS) } else { Ok(()) }
+        result
+    }
+
+    /// Takes note of what a descriptor refers to.
+    ///
+    /// # Errors
+    /// That we may not know: `CAP_DAC_READ_SEARCH` opens the directory, but only `CAP_SYS_PTRACE`
+    /// reads the links.
+    fn note(
+        &mut self,
+        target: Result<Target, Errno>,
+        pid: Pid,
+        fd: u32,
+        wanted: &InodeSet,
+    ) -> Result<(), Errno> {
+        match target {
+            Ok(Target::Socket(inode)) if wanted.contains(inode) => {
+                self.holders.push(Holder { inode, pid, fd, io_uring: false });
+            }
+            Ok(Target::Ring) => self.rings.push((pid, fd)),
+            Err(error @ (Errno::ACCESS | Errno::PERM)) => return Err(error),
+            // A descriptor that was closed meanwhile holds nothing.
+            Ok(_) | Err(_) => {}
+        }
+        Ok(())
     }
 
     /// Reads the descriptors of those threads of a process that do not share them with the first.

@@ -3,6 +3,7 @@
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
+use rustix::buffer::spare_capacity;
 use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink, recvfrom, send,
@@ -15,8 +16,8 @@ use super::{
 };
 
 /// The kernel fills datagrams of up to 32 KiB in a dump (`netlink_dump` in
-/// `net/netlink/af_netlink.c`), but a single message may be longer. Pages that are never written
-/// cost nothing.
+/// `net/netlink/af_netlink.c`), but a single message may be longer. The buffer is never zeroed, so
+/// pages that no reply reaches cost nothing.
 const BUFFER_BYTES: usize = 1 << 20;
 
 /// How long the kernel may take for one datagram. It waits for locks (RTNL) that a busy host holds.
@@ -75,7 +76,7 @@ impl Channel {
             .map_err(Error::Open)?;
         let limit = Some(Duration::from_secs(LIMIT_S));
         sockopt::set_socket_timeout(&socket, sockopt::Timeout::Recv, limit).map_err(Error::Open)?;
-        Ok(Self { socket, buffer: vec![0; BUFFER_BYTES], sequence: 0 })
+        Ok(Self { socket, buffer: Vec::with_capacity(BUFFER_BYTES), sequence: 0 })
     }
 
     /// Sends a query and pours the whole reply into `sink`.
@@ -97,9 +98,8 @@ impl Channel {
         send(&self.socket, bytes, SendFlags::empty()).map_err(Error::Send)?;
         let mut reply = Reply { sequence: self.sequence, whole: true, malformed: None };
         loop {
-            let length = self.receive()?;
-            let bytes = self.buffer.get(..length).unwrap_or_default();
-            if let Progress::Ended = reply.datagram(bytes, sink)? {
+            receive(&self.socket, &mut self.buffer)?;
+            if let Progress::Ended = reply.datagram(&self.buffer, sink)? {
                 break;
             }
         }
@@ -108,28 +108,28 @@ impl Channel {
             _ => Ok(reply.whole),
         }
     }
+}
 
-    /// Receives a datagram of the kernel into the buffer; gives its length.
-    fn receive(&mut self) -> Result<usize, Error> {
-        loop {
-            let buffer = self.buffer.as_mut_slice();
-            let (_, length, sender) = match recvfrom(&self.socket, buffer, RecvFlags::TRUNC) {
-                Ok(received) => received,
-                Err(Errno::INTR) => continue,
-                Err(Errno::AGAIN) => return Err(Error::TimedOut { limit_s: LIMIT_S }),
-                Err(errno) => return Err(Error::Receive(errno)),
-            };
-            // Privileged processes may send to any netlink socket; only the kernel has port 0.
-            let sender = sender.and_then(|s| netlink::SocketAddrNetlink::try_from(s).ok());
-            if sender.is_some_and(|s| s.pid() != 0) {
-                continue;
-            }
-            let room = self.buffer.len();
-            if length > room {
-                return Err(Error::Truncated { length, room });
-            }
-            return Ok(length);
+/// Receives the next datagram of the kernel; the buffer then holds that alone.
+fn receive(socket: &OwnedFd, buffer: &mut Vec<u8>) -> Result<(), Error> {
+    let room = buffer.capacity();
+    loop {
+        buffer.clear();
+        let (_, length, sender) = match recvfrom(socket, spare_capacity(buffer), RecvFlags::TRUNC) {
+            Ok(received) => received,
+            Err(Errno::INTR) => continue,
+            Err(Errno::AGAIN) => return Err(Error::TimedOut { limit_s: LIMIT_S }),
+            Err(errno) => return Err(Error::Receive(errno)),
+        };
+        // Privileged processes may send to any netlink socket; only the kernel has port 0.
+        let sender = sender.and_then(|s| netlink::SocketAddrNetlink::try_from(s).ok());
+        if sender.is_some_and(|s| s.pid() != 0) {
+            continue;
         }
+        if length > room {
+            return Err(Error::Truncated { length, room });
+        }
+        return Ok(());
     }
 }
 
@@ -238,6 +238,18 @@ mod tests {
         check(&[message(20, 9, 0), message(NLMSG_DONE, 9, 0)], Ok(false), &[]);
         let value = Malformed::Value { structure: "nlmsgerr", field: "error", value: 1 << 31 };
         check(&[message(NLMSG_ERROR, 1, i32::MIN)], Err(Error::Malformed(value)), &[]);
+    }
+
+    #[test]
+    fn a_torn_dump_is_told_apart() {
+        // The flag may come with any message, and even the last.
+        for at in [0, 20] {
+            let mut bytes = [message(20, 1, 0), message(NLMSG_DONE, 1, 0)].concat();
+            bytes[at + 6..at + 8].copy_from_slice(&NLM_F_DUMP_INTR.to_ne_bytes());
+            let mut reply = Reply { sequence: 1, whole: true, malformed: None };
+            let progress = reply.datagram(&bytes, &mut Kinds::default());
+            assert!(matches!(progress, Ok(Progress::Ended)) && !reply.whole);
+        }
     }
 
     #[test]

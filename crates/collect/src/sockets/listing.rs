@@ -1,10 +1,12 @@
 //! All tables of one namespace: sock_diag first, `/proc/net` where that has no handler.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use facts::{Gap, NetnsId, Protocol, Socket};
+use rustix::io::Errno;
 
 use super::census::Census;
 use super::inet_diag::{Ask, MptcpSockets};
@@ -43,28 +45,29 @@ pub(crate) struct Listed {
     pub(crate) sockets: Vec<Socket>,
     /// What could not be read.
     pub(crate) gaps: Vec<Gap>,
-    /// What was not looked for, and cannot be reached.
-    pub(crate) left_out: Vec<Gap>,
 }
 
 /// Lists the sockets of `namespace`, on a thread inside it.
-pub(crate) fn list(namespace: &Namespace, connected: bool, handlers: &Handlers) -> Listed {
+pub(crate) fn list(namespace: &Namespace, ask: Ask, handlers: &Handlers) -> Listed {
+    list_over(Channel::open(Family::SockDiag), namespace, ask, handlers)
+}
+
+/// The same over a channel that was opened, or could not be.
+pub(super) fn list_over(
+    channel: Result<Channel, Error>,
+    namespace: &Namespace,
+    ask: Ask,
+    handlers: &Handlers,
+) -> Listed {
     let census = Census::take();
-    let many = census.many_tcp().filter(|_| !connected);
     let mut listing = Listing {
         label: namespace.label(),
         netns: namespace.id,
-        ask: Ask { connected, inactive: many.is_none(), subflows: false },
-        channel: Channel::open(Family::SockDiag),
+        ask,
+        channel,
         mptcp: MptcpSockets::default(),
         found: Listed::default(),
     };
-    if let Some(count) = many {
-        listing.found.left_out.push(Gap::new(
-            format!("TCP sockets in {} that are bound but do not listen", listing.label),
-            format!("not looked for among {count} TCP sockets; a listing of all sockets has them"),
-        ));
-    }
     for (bit, transport) in TRANSPORTS.iter().enumerate() {
         if transport.protocol == Protocol::TCP {
             listing.mptcp = MptcpSockets::new(&listing.found.sockets);
@@ -87,6 +90,18 @@ pub(crate) fn list(namespace: &Namespace, connected: bool, handlers: &Handlers) 
     }
     listing.packet(handlers, TRANSPORTS.len());
     listing.found
+}
+
+/// What a table without a handler answers.
+const ABSENT: Error = Error::Kernel(Errno::NOENT);
+
+/// The channel, if there is one. A kernel without sock_diag at all (`CONFIG_INET_DIAG` is not set)
+/// lacks every handler.
+fn open(channel: &mut Result<Channel, Error>) -> Result<&mut Channel, Error> {
+    channel.as_mut().map_err(|error| match *error {
+        Error::Open(Errno::PROTONOSUPPORT) => ABSENT,
+        error => error,
+    })
 }
 
 /// A namespace while it is listed.
@@ -141,7 +156,7 @@ impl Listing {
 
     /// TCP over both families at once. The error does not matter: each family is asked next.
     fn tcp(&mut self) -> Result<(), Error> {
-        let channel = self.channel.as_mut().map_err(|error| *error)?;
+        let channel = open(&mut self.channel)?;
         let (sockets, mptcp) = (&mut self.found.sockets, &self.mptcp);
         let mut sink = inet_diag::Listing::new(self.netns, TCP, self.ask.connected, mptcp, sockets);
         let answer = channel.run(inet_diag::tcp_query(self.ask), &mut sink);
@@ -157,16 +172,10 @@ impl Listing {
         family: IpFamily,
         is_missing: bool,
     ) -> Result<(), Error> {
-        let absent = Error::Kernel(rustix::io::Errno::NOENT);
         if is_missing {
-            return Err(absent);
+            return Err(ABSENT);
         }
-        let channel = match &mut self.channel {
-            Ok(channel) => channel,
-            // No sock_diag at all (CONFIG_INET_DIAG is not set).
-            Err(Error::Open(rustix::io::Errno::PROTONOSUPPORT)) => return Err(absent),
-            Err(error) => return Err(*error),
-        };
+        let channel = open(&mut self.channel)?;
         let query = inet_diag::query(transport, family, self.ask);
         let (sockets, mptcp) = (&mut self.found.sockets, &self.mptcp);
         let mut sink =
@@ -211,21 +220,28 @@ impl Listing {
         }
     }
 
+    fn dump_packet(&mut self, is_missing: bool) -> Result<(), Error> {
+        if is_missing {
+            return Err(ABSENT);
+        }
+        let channel = open(&mut self.channel)?;
+        let sockets = &mut self.found.sockets;
+        let mut sink = packet_diag::Listing::new(self.netns, self.ask.connected, sockets);
+        let answer = channel.run(packet_diag::query(), &mut sink);
+        if answer.is_err() {
+            sink.restart();
+        }
+        answer
+    }
+
     /// Packet sockets.
     fn packet(&mut self, handlers: &Handlers, bit: usize) {
-        if let Ok(channel) = &mut self.channel
-            && !handlers.lacks(bit)
-        {
-            let mut sink =
-                packet_diag::Listing::new(self.netns, self.ask.connected, &mut self.found.sockets);
-            match channel.run(packet_diag::query(), &mut sink) {
-                Ok(()) => return,
-                Err(error) if error.is_absent() => handlers.note_missing(bit),
-                Err(error) => self.found.gaps.push(gap(
-                    format!("packet sockets in {}", self.label),
-                    format!("sock_diag: {error}"),
-                    error.is_denied(),
-                )),
+        match self.dump_packet(handlers.lacks(bit)) {
+            Ok(()) => return,
+            Err(error) if error.is_absent() => handlers.note_missing(bit),
+            Err(error) => {
+                let what = format!("packet sockets in {}", self.label);
+                self.found.gaps.push(gap(what, format!("sock_diag: {error}"), error.is_denied()));
             }
         }
         let (netns, connected) = (self.netns, self.ask.connected);
@@ -259,12 +275,19 @@ enum TableError {
     Line(#[from] proc_net::BadLine),
 }
 
+/// Reads a file of unknown length: they are mostly empty but for the heading, and one read is enough.
+fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    let mut text = Vec::with_capacity(4096);
+    File::open(path)?.read_to_end(&mut text)?;
+    Ok(text)
+}
+
 /// Reads a table's file; false: the kernel has none.
 fn read_table(
     file: &str,
     parse: impl FnOnce(&[u8]) -> Result<(), proc_net::BadLine>,
 ) -> Result<bool, TableError> {
-    match std::fs::read(Path::new(FOLDER).join(file)) {
+    match read_file(&Path::new(FOLDER).join(file)) {
         Ok(text) => {
             parse(&text)?;
             Ok(true)

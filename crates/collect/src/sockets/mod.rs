@@ -30,12 +30,12 @@ pub mod fuzzing;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
 use std::io;
 
-use facts::{Gap, KernelOwner, NetNamespace, NetnsId, Part, Pid, Remedy, Socket};
+use facts::{Gap, KernelOwner, NetNamespace, NetnsId, Part, Remedy, Socket};
 
-use crate::netns::{self, Namespace};
+use crate::netns::{self, Leads, Namespace};
+use inet_diag::Ask;
 use kernel_owners::{Families, Owners};
 use listing::{Handlers, Listed};
 
@@ -68,22 +68,38 @@ pub fn own_netns() -> io::Result<NetnsId> {
     netns::own()
 }
 
-/// Lists the sockets. `leaders` tells one process for each namespace that has processes; the
+/// Lists the sockets. `leads` tells what leads to each namespace; the
 /// caller's own and pid 1's are found without it.
-pub fn collect(request: &Request, leaders: &BTreeMap<NetnsId, Pid>) -> Found {
-    let (namespaces, gaps) = netns::find(leaders, request.this_netns_only);
-    let kernel = Kernel::default();
+pub fn collect(request: &Request, leads: &Leads) -> Found {
+    let (namespaces, gaps) = netns::find(leads, request.this_netns_only);
+    let (ask, left_out) = ask(*request, namespaces.len());
+    let kernel = Kernel { ask, handlers: Handlers::default(), families: Families::default() };
     let mut found = Collection::default();
     for namespace in &namespaces {
-        let looked = namespace.enter(|| Looked::at(namespace, *request, &kernel, &namespaces));
+        let looked = namespace.enter(|| Looked::at(namespace, &kernel, &namespaces));
         found.add(namespace, looked);
     }
-    found.finish(&namespaces, gaps)
+    Found { left_out, ..found.finish(&namespaces, gaps) }
+}
+
+/// What to ask sock_diag for, and what that leaves out.
+fn ask(request: Request, namespaces: usize) -> (Ask, Vec<Gap>) {
+    let mut left_out = Vec::new();
+    if !request.connected
+        && let Some(count) = census::too_many_tcp(namespaces)
+    {
+        let why = format!("not looked for among {count} TCP sockets");
+        let gap = Gap::new("TCP sockets that are bound but do not listen", why);
+        left_out.push(gap.remedied_by(Remedy::AskConnected));
+    }
+    let inactive = left_out.is_empty();
+    (Ask { connected: request.connected, inactive, subflows: false }, left_out)
 }
 
 /// What is the same in every namespace, and so asked once.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Kernel {
+    ask: Ask,
     handlers: Handlers,
     families: Families,
 }
@@ -97,8 +113,8 @@ struct Looked {
 
 impl Looked {
     /// Reads everything, on a thread that is inside `namespace`.
-    fn at(namespace: &Namespace, request: Request, kernel: &Kernel, all: &[Namespace]) -> Self {
-        let listed = listing::list(namespace, request.connected, &kernel.handlers);
+    fn at(namespace: &Namespace, kernel: &Kernel, all: &[Namespace]) -> Self {
+        let listed = listing::list(namespace, kernel.ask, &kernel.handlers);
         let links = links::read(namespace);
         let owners = kernel_owners::read(namespace, &links.owning, all, &kernel.families);
         Self { listed, links, owners }
@@ -110,7 +126,6 @@ impl Looked {
 struct Collection {
     namespaces: Vec<NetNamespace>,
     sockets: Vec<Socket>,
-    left_out: Vec<Gap>,
     owners: Vec<KernelOwner>,
     owner_gaps: Vec<Gap>,
 }
@@ -138,7 +153,6 @@ impl Collection {
                 } else {
                     self.sockets.extend(looked.listed.sockets);
                 }
-                self.left_out.extend(looked.listed.left_out);
                 self.owners.extend(looked.owners.owners);
                 self.owner_gaps.extend(looked.owners.gaps);
             }
@@ -173,7 +187,7 @@ impl Collection {
             namespaces: Part::with_gaps(self.namespaces, gaps),
             sockets,
             kernel_owners: Part::with_gaps(self.owners, self.owner_gaps),
-            left_out: self.left_out,
+            left_out: vec![],
         }
     }
 }

@@ -1,20 +1,23 @@
 //! Real sockets in namespaces that the tests make: what is listed is what was opened. Needs root
 //! and iproute2.
 
-use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::process::{Child, Command, Stdio};
 
-use facts::{Inode, NetnsId, Part, Pid, Port, Protocol, Socket};
+use facts::{Inode, NetnsId, Part, Pid, Port, Protocol, Remedy, Socket};
+use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, SocketFlags, SocketType, bind, eth, ipproto, listen, socket_with, sockopt,
 };
 
+use super::super::inet_diag::Ask;
+use super::super::listing::{Handlers, Listed, list_over};
 use super::super::{Found, Request, collect, own_netns};
 use super::check;
-use crate::netns::{enter, made};
+use crate::netlink::Error;
+use crate::netns::{Leads, enter, find, made};
 
 /// Runs `work` on a thread inside a new namespace.
 fn inside<T: Send>(work: impl FnOnce() -> T + Send) -> T {
@@ -77,13 +80,17 @@ fn on_loopback_device(socket: OwnedFd) -> OwnedFd {
     socket
 }
 
+/// One process for each namespace.
+fn processes<const N: usize>(leaders: [(NetnsId, Pid); N]) -> Leads {
+    Leads { processes: leaders.into(), ..Leads::default() }
+}
+
 /// What is in the calling thread's namespace.
 fn look(connected: bool) -> Found {
     let request = Request { connected, this_netns_only: true };
-    let found = collect(&request, &BTreeMap::new());
+    let found = collect(&request, &Leads::default());
     assert!(found.sockets.is_complete(), "{:?}", found.namespaces);
     assert_eq!(found.namespaces.items().len(), 1);
-    assert_eq!(found.left_out, []);
     found
 }
 
@@ -123,7 +130,9 @@ fn tcp_listeners() {
             bound("0.0.0.0:1006", SocketType::STREAM, None),
             on_loopback_device(listener("0.0.0.0:1007", None)),
         ];
-        let found = look(false);
+        // Whether bound sockets are looked for otherwise depends on how many TCP sockets the whole
+        // machine has.
+        let found = look(true);
         check(
             found.sockets.items(),
             &[
@@ -237,6 +246,59 @@ fn raw_ping_and_packet() {
     });
 }
 
+/// Lists the calling thread's namespace as on a kernel whose sock_diag answers with this error.
+fn list_without_sock_diag(errno: Errno) -> Listed {
+    let (namespaces, gaps) = find(&Leads::default(), true);
+    assert_eq!(gaps, []);
+    let ask = Ask { connected: true, inactive: true, subflows: false };
+    list_over(Err(Error::Open(errno)), &namespaces[0], ask, &Handlers::default())
+}
+
+#[test]
+fn a_kernel_without_sock_diag() {
+    inside(|| {
+        ip("link set lo up");
+        let _opened = [
+            listener("127.0.0.1:1001", None),
+            v6_listener("[::]:1002", true),
+            bound("[::]:2001", SocketType::DGRAM, None),
+            open(AddressFamily::INET6, SocketType::RAW, Some(ipproto::ICMPV6)),
+            open(AddressFamily::PACKET, SocketType::RAW, Some(eth::ARP)),
+        ];
+        let client = bound("127.0.0.1:4001", SocketType::STREAM, None);
+        rustix::net::connect(&client, &"127.0.0.1:1001".parse::<SocketAddr>().unwrap()).unwrap();
+        // The limit of the accept queue and v6only are not told there.
+        let expect = [
+            "tcp Inet Stream Listen 127.0.0.1:1001",
+            "tcp Inet6 Stream Listen [::]:1002",
+            "tcp Inet Stream Established 127.0.0.1:1001 -> 127.0.0.1:4001",
+            "tcp Inet Stream Established 127.0.0.1:4001 -> 127.0.0.1:1001",
+            "udp Inet6 Dgram Bound [::]:2001",
+            "icmp6 Inet6 Raw Bound [::]:0",
+            "ip-proto-2054 Packet Packet Bound 0.0.0.0:0",
+        ];
+        let listed = list_without_sock_diag(Errno::PROTONOSUPPORT);
+        check(&listed.sockets, &expect);
+        let whats: Vec<_> = listed.gaps.iter().map(|gap| gap.what.as_str()).collect();
+        assert_eq!(whats.len(), 2, "{whats:?}");
+        assert!(whats[0].starts_with("bound sockets that do not listen, and limits"), "{whats:?}");
+
+        // Refused is not absent: every table is a gap with its reason, and still read.
+        let listed = list_without_sock_diag(Errno::PERM);
+        check(&listed.sockets, &expect);
+        let of = |what: &str| listed.gaps.iter().find(|gap| gap.what.starts_with(what)).unwrap();
+        for what in ["tcp sockets over IPv6 in ", "raw sockets over IPv4 in ", "packet sockets in "]
+        {
+            let gap = of(what);
+            assert_eq!(
+                gap.why,
+                "sock_diag: open a netlink socket: Operation not permitted (os error 1)"
+            );
+            assert_eq!(gap.remedy, Some(Remedy::Root));
+        }
+    });
+}
+
 #[test]
 fn a_connection_and_a_full_queue() {
     inside(|| {
@@ -319,7 +381,7 @@ fn sockets_of_another_namespace() {
     });
     let (id, pid) = resident.leader();
     assert_ne!(id, before);
-    let found = collect(&Request::default(), &BTreeMap::from([(id, pid)]));
+    let found = collect(&Request::default(), &processes([(id, pid)]));
     assert_eq!(own_netns().unwrap(), before);
     let namespace = found.namespaces.items().iter().find(|n| n.id == id).unwrap();
     assert_eq!((namespace.leader, namespace.own), (Some(pid), false));
@@ -341,7 +403,7 @@ fn a_link_that_was_moved_keeps_its_socket_where_it_was_made() {
     let enter_taker = std::fs::File::open(format!("/proc/{}/ns/net", taker.0.id())).unwrap();
     enter(enter_taker.as_fd(), || ip("link set vx1 up")).unwrap();
 
-    let found = collect(&Request::default(), &BTreeMap::from([maker.leader(), taker.leader()]));
+    let found = collect(&Request::default(), &processes([maker.leader(), taker.leader()]));
     let socket = found.sockets.items().iter().find(|s| s.local.port == Port(4791)).unwrap();
     assert_eq!(socket.netns, maker.leader().0);
     let owner = found.kernel_owners.items().iter().find(|o| o.port == Port(4791)).unwrap();
@@ -353,7 +415,7 @@ fn a_namespace_that_is_gone_is_a_gap_of_its_own() {
     let resident = inside(Resident::new);
     let (id, pid) = resident.leader();
     drop(resident);
-    let found = collect(&Request::default(), &BTreeMap::from([(id, pid)]));
+    let found = collect(&Request::default(), &processes([(id, pid)]));
     let namespace = found.namespaces.items().iter().find(|n| n.id == id).unwrap();
     let gap = &namespace.sockets.gaps()[0];
     assert_eq!(gap.what, format!("sockets of network namespace net:[{id}]"));
