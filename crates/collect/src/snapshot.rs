@@ -14,6 +14,9 @@ use crate::netns::Leads;
 use crate::owners::{containers, packages, systemd};
 use crate::{cgroups, host, sockets, users};
 
+/// The cgroup of systemd itself (`SPECIAL_INIT_SCOPE` in systemd's src/basic/special.h).
+const INIT_CGROUP: &str = "/init.scope";
+
 /// How long systemd may take to answer, all questions together.
 const SYSTEMD_LIMIT: Duration = Duration::from_secs(2);
 
@@ -93,6 +96,9 @@ pub fn details(snapshot: &mut Snapshot, wanted: &Details) {
     let units = units_of(snapshot, &wanted.pids);
     let units: Vec<&str> = units.iter().map(String::as_str).collect();
     snapshot.units = systemd::units(&units, holds_for_systemd(snapshot), SYSTEMD_LIMIT);
+    if !wanted.args {
+        forget_commands(&mut snapshot.units);
+    }
     snapshot.sort();
 }
 
@@ -209,7 +215,18 @@ fn place(snapshot: &mut Snapshot, finder: &Finder) {
     }
 }
 
-/// Whether systemd itself holds a socket whose cgroup does not name its socket unit.
+/// Forgets the descriptions of transient units: for these systemd-run(1) takes the command line,
+/// which may hold secrets.
+fn forget_commands(units: &mut Part<Vec<facts::SystemdUnit>>) {
+    if let Part::Known { value } | Part::Partial { value, .. } = units {
+        for unit in value.iter_mut().filter(|unit| unit.file_state == "transient") {
+            unit.description.clear();
+        }
+    }
+}
+
+/// Whether systemd itself holds a socket whose cgroup does not name its socket unit. Where holders
+/// are not known, it may be what systemd made: such sockets belong to its own cgroup.
 fn holds_for_systemd(snapshot: &Snapshot) -> bool {
     let held_by_init: BTreeSet<Inode> = snapshot
         .holders
@@ -218,11 +235,15 @@ fn holds_for_systemd(snapshot: &Snapshot) -> bool {
         .filter(|holder| holder.pid == Pid(1))
         .map(|holder| holder.inode)
         .collect();
-    snapshot.sockets.items().iter().filter(|s| held_by_init.contains(&s.inode)).any(|socket| {
+    let unknown = !matches!(snapshot.holders, Part::Known { .. });
+    snapshot.sockets.items().iter().any(|socket| {
         let path = socket.cgroup.and_then(|id| snapshot.cgroup_path(id));
-        !path.is_some_and(|path| {
-            Placement::of(path).unit.is_some_and(|unit| unit.ends_with(".socket"))
-        })
+        let unit = path.and_then(|path| Placement::of(path).unit);
+        if held_by_init.contains(&socket.inode) {
+            !unit.is_some_and(|unit| unit.ends_with(".socket"))
+        } else {
+            unknown && path == Some(INIT_CGROUP)
+        }
     })
 }
 

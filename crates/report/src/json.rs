@@ -118,7 +118,11 @@ fn list<W: Write, T: Serialize>(out: &mut W, items: impl Iterator<Item = T>) -> 
     out.write_all(b"]")
 }
 
-fn write<W: Write>(out: &mut W, value: &impl Serialize) -> io::Result<()> {
+/// Writes any value as compact JSON that a terminal cannot act on.
+///
+/// # Errors
+/// Those of the writer.
+pub fn write<W: Write>(out: &mut W, value: &impl Serialize) -> io::Result<()> {
     let mut serializer = serde_json::Serializer::with_formatter(out, Quiet);
     value.serialize(&mut serializer).map_err(io::Error::from)
 }

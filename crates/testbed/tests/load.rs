@@ -33,8 +33,8 @@ fn a_load_has_its_shape_and_can_be_measured() {
     assert!(load.measure(false, &["false"]).is_err());
 
     // All processes end with the load, those of its groups too. They run from a directory of its own.
-    let agent = load.push(Path::new(env!("CARGO_BIN_EXE_testbed-agent"))).unwrap();
-    let directory = agent.parent().unwrap().display().to_string();
+    let pushed = load.push(Path::new("/bin/true")).unwrap();
+    let directory = pushed.parent().unwrap().display().to_string();
     let processes = || {
         let agents = |process: &fs::DirEntry| {
             let command = fs::read_to_string(process.path().join("cmdline")).unwrap_or_default();
