@@ -14,7 +14,7 @@
 
 use std::fmt::Write as _;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -78,6 +78,10 @@ impl Database {
         }
         let [_, log, journal] = stamps;
         let is_quiet = [log, journal].iter().flatten().all(|(_, _, length, _)| *length == 0);
+        if log.is_none_or(|(_, _, length, _)| length == 0) && !is_quiet && has_log_mode(path)? {
+            // SQLite would make a log beside it; and no journal should be there.
+            return Err(SqliteError::Changing(path.to_owned()));
+        }
         let connection = connect(path, is_quiet).map_err(|error| wrong(path, &error))?;
         let stamps = is_quiet.then_some(stamps);
         let database = Self { path: path.to_owned(), connection, stamps };
@@ -134,6 +138,14 @@ fn connect(path: &Path, is_quiet: bool) -> rusqlite::Result<Connection> {
     connection.progress_handler(i32::from(STEPS), Some(count))?;
     connection.execute_batch("PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON; BEGIN")?;
     Ok(connection)
+}
+
+/// Whether a database is in the mode that writes to a log: "The Database Header", version at 19.
+fn has_log_mode(path: &Path) -> Result<bool, FileError> {
+    let Some(file) = files::open(path)? else { return Ok(false) };
+    let mut version = [0];
+    file.read_exact_at(&mut version, 19).map_err(|error| FileError::io("read", path, error))?;
+    Ok(version == [2])
 }
 
 /// The name of the database with the way in which it is read; bytes that have a meaning there are

@@ -132,6 +132,11 @@ fn a_database_that_is_being_written() {
     bytes[..8].copy_from_slice(b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7");
     fs::write(&journal, bytes).unwrap();
     check(&killed, &killed.path().join("db"), changing);
+    // In the mode that has a log SQLite would make one.
+    let mut bytes = FIXTURE.to_vec();
+    bytes[18..20].fill(2);
+    fs::write(killed.path().join("db"), bytes).unwrap();
+    check(&killed, &killed.path().join("db"), changing);
 }
 
 #[test]
