@@ -19,6 +19,7 @@ use std::os::fd::OwnedFd;
 
 use facts::{CgroupId, Inode, NetnsId, Pid, Uid};
 use rustix::io::Errno;
+use rustix::thread::CapabilitySet;
 
 use asm::Insn;
 use btf::Btf;
@@ -128,6 +129,9 @@ impl Iterators {
     /// [`BpfError`], one for each way in which this host does not let us.
     pub fn load() -> Result<Self, BpfError> {
         initial_pid_namespace()?;
+        if !may_load() {
+            return Err(BpfError::Load { program: TASKS, error: Errno::PERM, log: String::new() });
+        }
         let layout = read_layout()?;
         let load_tasks = |cast| load(TASKS, &programs::tasks(&layout, cast), layout.bpf_iter_task);
         let cast = layout.bpf_rdonly_cast;
@@ -185,6 +189,15 @@ impl Iterators {
             });
         })
     }
+}
+
+/// Whether the kernel may let us load a program (`kernel/bpf/syscall.c`, `bpf_prog_load`): asked
+/// before BTF is searched in vain.
+fn may_load() -> bool {
+    let needed = CapabilitySet::BPF | CapabilitySet::PERFMON;
+    rustix::thread::capabilities(None).map_or(true, |sets| {
+        sets.effective.contains(needed) || sets.effective.contains(CapabilitySet::SYS_ADMIN)
+    })
 }
 
 /// Refuses to work in a pid namespace of our own.
