@@ -145,7 +145,8 @@ fn inodes(sockets: &[Socket]) -> Vec<Inode> {
     inodes
 }
 
-/// Open sockets that have an inode, but neither a holder nor a part of the kernel behind them.
+/// Open sockets that have an inode, but neither a holder nor a part of the kernel behind them, and
+/// whose holder we could see.
 fn unheld(snapshot: &Snapshot) -> Vec<Inode> {
     let owners = snapshot.kernel_owners.items();
     let of_kernel = |socket: &Socket| {
@@ -155,7 +156,12 @@ fn unheld(snapshot: &Snapshot) -> Vec<Inode> {
                 && Some(owner.port) == socket.port()
         })
     };
-    let open = snapshot.sockets.items().iter().filter(|socket| socket.is_open());
+    // Where not all holders could be read, others' sockets have one that we may not see.
+    let all_read = snapshot.holders.is_complete();
+    let open =
+        snapshot.sockets.items().iter().filter(|socket| {
+            socket.is_open() && (all_read || socket.uid == snapshot.collector.uid)
+        });
     let unheld = open.filter(|socket| {
         socket.inode.0 != 0 && snapshot.holders_of(socket.inode).is_empty() && !of_kernel(socket)
     });

@@ -18,6 +18,8 @@ pub(super) const R1: Reg = Reg(1);
 pub(super) const R2: Reg = Reg(2);
 /// The third argument.
 pub(super) const R3: Reg = Reg(3);
+/// The fourth argument.
+pub(super) const R4: Reg = Reg(4);
 /// Kept over calls.
 pub(super) const R6: Reg = Reg(6);
 /// Kept over calls.
@@ -76,6 +78,10 @@ enum Op {
     Move(Reg, Reg),
     Set(Reg, i32),
     Add(Reg, i32),
+    AddReg(Reg, Reg),
+    And(Reg, i32),
+    ShiftLeft(Reg, i32),
+    JumpIfAbove(Reg, i32, Label),
     JumpIfEqual(Reg, i32, Label),
     JumpIfNotEqual(Reg, i32, Label),
     JumpIfDiffer(Reg, Reg, Label),
@@ -128,6 +134,26 @@ impl Assembler {
     /// `to += value`
     pub(super) fn add(&mut self, to: Reg, value: i32) -> &mut Self {
         self.push(Op::Add(to, value))
+    }
+
+    /// `to += from`
+    pub(super) fn add_reg(&mut self, to: Reg, from: Reg) -> &mut Self {
+        self.push(Op::AddReg(to, from))
+    }
+
+    /// `to &= value`
+    pub(super) fn and(&mut self, to: Reg, value: i32) -> &mut Self {
+        self.push(Op::And(to, value))
+    }
+
+    /// `to <<= bits`
+    pub(super) fn shift_left(&mut self, to: Reg, bits: i32) -> &mut Self {
+        self.push(Op::ShiftLeft(to, bits))
+    }
+
+    /// `if reg > value goto label`, both without signs
+    pub(super) fn jump_if_above(&mut self, reg: Reg, value: i32, label: Label) -> &mut Self {
+        self.push(Op::JumpIfAbove(reg, value, label))
     }
 
     /// `if reg == value goto label`
@@ -218,6 +244,10 @@ const BPF_STX_MEM: u8 = 0x63;
 const BPF_ALU64_MOV_X: u8 = 0xbf;
 const BPF_ALU64_MOV_K: u8 = 0xb7;
 const BPF_ALU64_ADD_K: u8 = 0x07;
+const BPF_ALU64_ADD_X: u8 = 0x0f;
+const BPF_ALU64_AND_K: u8 = 0x57;
+const BPF_ALU64_LSH_K: u8 = 0x67;
+const BPF_JMP_JGT_K: u8 = 0x25;
 const BPF_JMP_JEQ_K: u8 = 0x15;
 const BPF_JMP_JNE_K: u8 = 0x55;
 const BPF_JMP_JNE_X: u8 = 0x5d;
@@ -246,6 +276,12 @@ impl Insn {
             Op::Move(to, from) => Self::new(BPF_ALU64_MOV_X, to, from, 0, 0),
             Op::Set(to, value) => Self::new(BPF_ALU64_MOV_K, to, R0, 0, value),
             Op::Add(to, value) => Self::new(BPF_ALU64_ADD_K, to, R0, 0, value),
+            Op::AddReg(to, from) => Self::new(BPF_ALU64_ADD_X, to, from, 0, 0),
+            Op::And(to, value) => Self::new(BPF_ALU64_AND_K, to, R0, 0, value),
+            Op::ShiftLeft(to, bits) => Self::new(BPF_ALU64_LSH_K, to, R0, 0, bits),
+            Op::JumpIfAbove(reg, value, label) => {
+                Self::new(BPF_JMP_JGT_K, reg, R0, distance(label), value)
+            }
             Op::JumpIfEqual(reg, value, label) => {
                 Self::new(BPF_JMP_JEQ_K, reg, R0, distance(label), value)
             }
@@ -296,6 +332,10 @@ impl fmt::Display for Insn {
             BPF_ALU64_MOV_X => write!(f, "r{to} = r{from}"),
             BPF_ALU64_MOV_K => write!(f, "r{to} = {imm}"),
             BPF_ALU64_ADD_K => write!(f, "r{to} += {imm}"),
+            BPF_ALU64_ADD_X => write!(f, "r{to} += r{from}"),
+            BPF_ALU64_AND_K => write!(f, "r{to} &= {imm}"),
+            BPF_ALU64_LSH_K => write!(f, "r{to} <<= {imm}"),
+            BPF_JMP_JGT_K => write!(f, "if r{to} > {imm} goto {off:+}"),
             BPF_JMP_JEQ_K => write!(f, "if r{to} == {imm} goto {off:+}"),
             BPF_JMP_JNE_K => write!(f, "if r{to} != {imm} goto {off:+}"),
             BPF_JMP_JNE_X => write!(f, "if r{to} != r{from} goto {off:+}"),
@@ -351,6 +391,9 @@ mod tests {
         check(one(|a| a.copy(R1, R8)), "bf81000000000000", "r1 = r8");
         check(one(|a| a.set(R3, 20)), "b703000014000000", "r3 = 20");
         check(one(|a| a.add(R2, -24)), "07020000e8ffffff", "r2 += -24");
+        check(one(|a| a.add_reg(R1, R2)), "0f21000000000000", "r1 += r2");
+        check(one(|a| a.and(R3, 0xf000)), "5703000000f00000", "r3 &= 61440");
+        check(one(|a| a.shift_left(R2, 3)), "6702000003000000", "r2 <<= 3");
         check(one(|a| a.call(127)), "850000007f000000", "call 127");
         check(one(|a| a.call_by_type(4)), "8520000004000000", "call by type 4");
         check(one(Assembler::exit), "9500000000000000", "exit");
@@ -363,13 +406,15 @@ mod tests {
         asm.here(start)
             .jump_if_equal(R1, 7, end)
             .jump_if_differ(R1, R9, end)
+            .jump_if_above(R3, 9, end)
             .jump(start)
             .here(end)
             .exit();
-        let text = "   0: 1501020007000000  if r1 == 7 goto +2\n   \
-                    1: 5d91010000000000  if r1 != r9 goto +1\n   \
-                    2: 0500fdff00000000  goto -3\n   \
-                    3: 9500000000000000  exit\n";
+        let text = "   0: 1501030007000000  if r1 == 7 goto +3\n   \
+                    1: 5d91020000000000  if r1 != r9 goto +2\n   \
+                    2: 2503010009000000  if r3 > 9 goto +1\n   \
+                    3: 0500fcff00000000  goto -4\n   \
+                    4: 9500000000000000  exit\n";
         assert_eq!(list(&asm.assemble()), text);
     }
 }

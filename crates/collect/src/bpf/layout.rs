@@ -1,6 +1,6 @@
 //! Where the members of kernel structures are that the programs read.
 
-use super::btf::{Btf, BtfError};
+use super::btf::{Answers, Btf, BtfError};
 
 /// Offsets in bytes, and the ids of the functions that the programs attach to. Each field is called
 /// as the structure and the member.
@@ -37,6 +37,57 @@ pub(super) struct Layout {
     pub(super) task_struct: u32,
     /// The id of `bpf_rdonly_cast` (kernel 6.2), where there is one.
     pub(super) bpf_rdonly_cast: Option<u32>,
+    /// What the program needs that walks over the descriptors of a process itself; none on kernels
+    /// that lack something of it.
+    pub(super) tables: Option<Tables>,
+    /// What tells the executable of a process.
+    pub(super) task_mm: i16,
+    pub(super) mm_exe_file: i16,
+    pub(super) inode_i_nlink: i16,
+}
+
+/// Where descriptors are, and what a loop needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names are those of the kernel")]
+pub(super) struct Tables {
+    pub(super) task_files: i16,
+    pub(super) task_group_leader: i16,
+    pub(super) files_fdt: i16,
+    pub(super) fdtable_max_fds: i16,
+    pub(super) fdtable_fd: i16,
+    pub(super) file_private_data: i16,
+    pub(super) inode_i_mode: i16,
+    pub(super) socket_file: i16,
+    /// Ids of structures.
+    pub(super) mm_struct: u32,
+    pub(super) socket: u32,
+    /// Ids of functions: the first as in [`Layout`], the others are of kernel 6.4.
+    pub(super) bpf_rdonly_cast: u32,
+    pub(super) bpf_iter_num_new: u32,
+    pub(super) bpf_iter_num_next: u32,
+    pub(super) bpf_iter_num_destroy: u32,
+}
+
+impl Tables {
+    fn of(found: &Answers<'_>) -> Result<Self, BtfError> {
+        let at = |structure, member| found.offset(structure, member);
+        Ok(Self {
+            task_files: at("task_struct", "files")?,
+            task_group_leader: at("task_struct", "group_leader")?,
+            files_fdt: at("files_struct", "fdt")?,
+            fdtable_max_fds: at("fdtable", "max_fds")?,
+            fdtable_fd: at("fdtable", "fd")?,
+            file_private_data: at("file", "private_data")?,
+            inode_i_mode: at("inode", "i_mode")?,
+            socket_file: at("socket", "file")?,
+            mm_struct: found.structure("mm_struct")?,
+            socket: found.structure("socket")?,
+            bpf_rdonly_cast: found.function("bpf_rdonly_cast")?,
+            bpf_iter_num_new: found.function("bpf_iter_num_new")?,
+            bpf_iter_num_next: found.function("bpf_iter_num_next")?,
+            bpf_iter_num_destroy: found.function("bpf_iter_num_destroy")?,
+        })
+    }
 }
 
 impl Layout {
@@ -56,9 +107,19 @@ impl Layout {
             "socket",
             "sock",
             "sock_common",
+            "files_struct",
+            "fdtable",
+            "mm_struct",
         ];
-        let found =
-            btf.search(STRUCTS, &["bpf_iter_task", "bpf_iter_task_file", "bpf_rdonly_cast"]);
+        const FUNCTIONS: &[&str] = &[
+            "bpf_iter_task",
+            "bpf_iter_task_file",
+            "bpf_rdonly_cast",
+            "bpf_iter_num_new",
+            "bpf_iter_num_next",
+            "bpf_iter_num_destroy",
+        ];
+        let found = btf.search(STRUCTS, FUNCTIONS);
         let at = |structure, member| found.offset(structure, member);
         let common = at("sock", "__sk_common")?;
         let in_common =
@@ -91,6 +152,10 @@ impl Layout {
             bpf_iter_task_file: found.function("bpf_iter_task_file")?,
             task_struct: found.structure("task_struct")?,
             bpf_rdonly_cast: found.function("bpf_rdonly_cast").ok(),
+            tables: Tables::of(&found).ok(),
+            task_mm: at("task_struct", "mm")?,
+            mm_exe_file: at("mm_struct", "exe_file")?,
+            inode_i_nlink: at("inode", "i_nlink")?,
         })
     }
 
@@ -123,5 +188,24 @@ impl Layout {
         bpf_iter_task_file: 2,
         task_struct: 3,
         bpf_rdonly_cast: Some(4),
+        tables: Some(Tables {
+            task_files: 0x150,
+            task_group_leader: 0x158,
+            files_fdt: 0x22,
+            fdtable_max_fds: 0x24,
+            fdtable_fd: 0x26,
+            file_private_data: 0x2a,
+            inode_i_mode: 0x44,
+            socket_file: 0x5a,
+            mm_struct: 5,
+            socket: 6,
+            bpf_rdonly_cast: 4,
+            bpf_iter_num_new: 7,
+            bpf_iter_num_next: 8,
+            bpf_iter_num_destroy: 9,
+        }),
+        task_mm: 0x160,
+        mm_exe_file: 0x68,
+        inode_i_nlink: 0x48,
     };
 }

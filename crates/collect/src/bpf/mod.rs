@@ -1,6 +1,6 @@
 //! Processes and their sockets, listed by the kernel itself.
 //!
-//! Input: the running kernel. Output: [`Task`]s and [`SocketFile`]s, read from two BPF iterators.
+//! Input: the running kernel. Output: [`Task`]s and [`SocketFile`]s, read from BPF iterators.
 //! The programs are assembled here, on the host where they run, with the offsets that its BTF tells
 //! ([`listing`] shows them); nothing is compiled, and no object file is shipped or loaded.
 //!
@@ -19,11 +19,12 @@ use std::os::fd::OwnedFd;
 
 use facts::{CgroupId, Inode, NetnsId, Pid, Uid};
 use rustix::io::Errno;
+use rustix::thread::CapabilitySet;
 
 use asm::Insn;
 use btf::Btf;
 pub use btf::BtfError;
-use layout::Layout;
+use layout::{Layout, Tables};
 pub use programs::listing;
 use programs::{file_record, task_record};
 
@@ -93,6 +94,8 @@ pub struct Task {
     pub placement: u64,
     /// Its name, filled up with NUL.
     pub comm: [u8; 16],
+    /// Whether the file that it runs was deleted or replaced.
+    pub unlinked: bool,
 }
 
 /// A descriptor that refers to a socket.
@@ -113,8 +116,6 @@ pub struct SocketFile {
 pub struct Iterators {
     layout: Layout,
     tasks: OwnedFd,
-    /// For unconnected sockets only; the other one is loaded when it is asked for.
-    files: OwnedFd,
 }
 
 /// Names of the programs as the kernel lists them (`bpftool prog`).
@@ -128,6 +129,9 @@ impl Iterators {
     /// [`BpfError`], one for each way in which this host does not let us.
     pub fn load() -> Result<Self, BpfError> {
         initial_pid_namespace()?;
+        if !may_load() {
+            return Err(BpfError::Load { program: TASKS, error: Errno::PERM, log: String::new() });
+        }
         let layout = read_layout()?;
         let load_tasks = |cast| load(TASKS, &programs::tasks(&layout, cast), layout.bpf_iter_task);
         let cast = layout.bpf_rdonly_cast;
@@ -136,8 +140,7 @@ impl Iterators {
             Err(_) if cast.is_some() => load_tasks(None)?,
             other => other?,
         };
-        let files = load(FILES, &programs::files(&layout, false), layout.bpf_iter_task_file)?;
-        Ok(Self { layout, tasks, files })
+        Ok(Self { layout, tasks })
     }
 
     /// Calls `each` with every process, in ascending order of pids.
@@ -156,35 +159,63 @@ impl Iterators {
                 cgroup: CgroupId(long(record, at::CGROUP)),
                 placement: long(record, at::CSS_SET),
                 comm: chunk(record, at::COMM),
+                unlinked: word(record, at::UNLINKED) != 0,
             });
         })
     }
 
-    /// Calls `each` with every descriptor that refers to an IP or packet socket; without
-    /// `connected`, not with those of connected streams. A descriptor may be told twice, if threads
-    /// outlive the first of their process.
+    /// Every descriptor that refers to an IP or packet socket; without `connected`, not those of
+    /// connected streams. A descriptor may be told twice, if threads outlive the first of their
+    /// process.
     ///
     /// # Errors
-    /// [`BpfError::Load`] or [`BpfError::Run`]; some descriptors may have been told before.
-    pub fn files(&self, connected: bool, mut each: impl FnMut(SocketFile)) -> Result<(), BpfError> {
-        let loaded;
-        let program = if connected {
-            let program = programs::files(&self.layout, true);
-            loaded = load(FILES, &program, self.layout.bpf_iter_task_file)?;
-            &loaded
-        } else {
-            &self.files
-        };
-        run(FILES, program, file_record::BYTES, |record| {
-            use file_record as at;
-            each(SocketFile {
-                inode: Inode(long(record, at::INODE)),
-                pid: Pid(word(record, at::TGID)),
-                fd: word(record, at::FD),
-                netns: NetnsId(word(record, at::NETNS)),
-            });
-        })
+    /// [`BpfError::Load`] or [`BpfError::Run`].
+    pub fn files(&self, connected: bool) -> Result<Vec<SocketFile>, BpfError> {
+        if let Some(of) = &self.layout.tables
+            && let Some(files) = self.files_of_tables(of, connected)
+        {
+            return Ok(files);
+        }
+        let program = programs::files(&self.layout, connected);
+        collect_files(&load(FILES, &program, self.layout.bpf_iter_task_file)?)
     }
+
+    /// The same by the quicker program; none where the kernel does not take it, or where a process
+    /// has too many.
+    fn files_of_tables(&self, of: &Tables, connected: bool) -> Option<Vec<SocketFile>> {
+        let program = programs::tables(&self.layout, of, connected);
+        let type_id = self.layout.bpf_iter_task;
+        let program =
+            sys::load(FILES.as_bytes(), &program, programs::LICENSE, type_id, &mut []).ok()?;
+        let files = collect_files(&program).ok()?;
+        // The mark of a table that was too long.
+        let whole = !files.iter().any(|file| file.inode == Inode(0));
+        whole.then_some(files)
+    }
+}
+
+/// Reads the records of a program that tells descriptors.
+fn collect_files(program: &OwnedFd) -> Result<Vec<SocketFile>, BpfError> {
+    let mut files = Vec::new();
+    run(FILES, program, file_record::BYTES, |record| {
+        use file_record as at;
+        files.push(SocketFile {
+            inode: Inode(long(record, at::INODE)),
+            pid: Pid(word(record, at::TGID)),
+            fd: word(record, at::FD),
+            netns: NetnsId(word(record, at::NETNS)),
+        });
+    })?;
+    Ok(files)
+}
+
+/// Whether the kernel may let us load a program (`kernel/bpf/syscall.c`, `bpf_prog_load`): asked
+/// before BTF is searched in vain.
+fn may_load() -> bool {
+    let needed = CapabilitySet::BPF | CapabilitySet::PERFMON;
+    rustix::thread::capabilities(None).map_or(true, |sets| {
+        sets.effective.contains(needed) || sets.effective.contains(CapabilitySet::SYS_ADMIN)
+    })
 }
 
 /// Refuses to work in a pid namespace of our own.
@@ -359,14 +390,51 @@ mod tests {
         let first = |cast| -> Vec<Task> {
             let program = programs::tasks(&layout, cast);
             let tasks = load(TASKS, &program, layout.bpf_iter_task).unwrap();
-            let files = load(FILES, &programs::files(&layout, true), layout.bpf_iter_task_file);
             let mut found = Vec::new();
-            let iterators = Iterators { layout, tasks, files: files.unwrap() };
+            let iterators = Iterators { layout, tasks };
             iterators.tasks(|task| found.push(task)).unwrap();
             found.truncate(10);
             found
         };
         assert_eq!(first(cast), first(None));
+    }
+
+    /// Both programs for descriptors tell the same of every kind of file that is or resembles a
+    /// socket; the quicker one is taken by this kernel.
+    #[test]
+    fn both_programs_for_descriptors_tell_the_same() {
+        use std::net::{TcpListener, TcpStream, UdpSocket};
+        use std::os::fd::AsRawFd as _;
+
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let udp = UdpSocket::bind("[::1]:0").unwrap();
+        let twice = udp.try_clone().unwrap();
+        let unix = std::os::unix::net::UnixStream::pair().unwrap();
+        let inode = |fd: i32| rustix::fs::stat(format!("/proc/self/fd/{fd}")).unwrap().st_ino;
+        // A descriptor of the socket's inode, but of no socket.
+        let path = format!("/proc/self/fd/{}", listener.as_raw_fd());
+        let by_path = rustix::fs::open(path, rustix::fs::OFlags::PATH, rustix::fs::Mode::empty());
+        let by_path = by_path.unwrap();
+
+        let iterators = Iterators::load().unwrap();
+        let of = iterators.layout.tables.unwrap();
+        let me = Pid(std::process::id());
+        let fds = [listener.as_raw_fd(), client.as_raw_fd(), udp.as_raw_fd(), twice.as_raw_fd()];
+        let inodes = [fds[0], fds[1], fds[2], unix.0.as_raw_fd(), by_path.as_raw_fd()].map(inode);
+        let ours = |files: Vec<SocketFile>| -> Vec<(u64, u32, NetnsId)> {
+            let ours = files.into_iter().filter(|f| f.pid == me && inodes.contains(&f.inode.0));
+            let mut ours: Vec<_> = ours.map(|f| (f.inode.0, f.fd, f.netns)).collect();
+            ours.sort_unstable();
+            ours
+        };
+        for (connected, expect) in [(false, 3), (true, 4)] {
+            let quick = ours(iterators.files_of_tables(&of, connected).unwrap());
+            let program = programs::files(&iterators.layout, connected);
+            let slow = load(FILES, &program, iterators.layout.bpf_iter_task_file).unwrap();
+            assert_eq!(quick, ours(collect_files(&slow).unwrap()));
+            assert_eq!(quick.len(), expect, "{quick:?}");
+        }
     }
 
     /// The verifier's words reach whoever asks why BPF is not used.

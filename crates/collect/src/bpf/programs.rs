@@ -1,18 +1,18 @@
-//! The two programs, and the records they write.
+//! The programs, and the records they write.
 //!
-//! Both are iterators (`Documentation/bpf/bpf_iterators.rst`): the kernel calls them once for each
+//! All are iterators (`Documentation/bpf/bpf_iterators.rst`): the kernel calls them once for each
 //! object, and what they write is read from a descriptor like a file. They follow pointers of the
 //! kernel with plain loads, which the verifier checks against BTF and which read 0 from a bad
 //! pointer instead of faulting; they change nothing.
 //!
-//! The kernel function that writes records is open to programs under the GPL only, so these two
+//! The kernel function that writes records is open to programs under the GPL only, so these
 //! programs are offered under the MIT license or the GPL, version 2.
 
 use super::asm::{
-    Assembler, Insn, Label, R0, R1, R2, R3, R6, R7, R8, R9, R10, Reg,
+    Assembler, Insn, Label, R0, R1, R2, R3, R4, R6, R7, R8, R9, R10, Reg,
     Width::{B, D, H, W},
 };
-use super::layout::Layout;
+use super::layout::{Layout, Tables};
 
 /// The license that the kernel asks for (`include/linux/license.h`).
 pub(super) const LICENSE: &std::ffi::CStr = c"Dual MIT/GPL";
@@ -31,6 +31,13 @@ mod context {
     /// `seq` of `struct bpf_iter_meta`.
     pub(super) const META_SEQ: i16 = 0;
 }
+
+/// `S_IFMT` and `S_IFSOCK` (`include/uapi/linux/stat.h`): what kind of file an inode is.
+const S_IFMT: i32 = 0o170_000;
+const S_IFSOCK: i32 = 0o140_000;
+
+/// The longest table of descriptors that [`tables`] walks over: 3 ms.
+const LONGEST_TABLE: i32 = 1 << 16;
 
 const AF_INET: i32 = 2;
 const AF_INET6: i32 = 10;
@@ -56,7 +63,9 @@ pub(super) mod task_record {
     pub(in super::super) const COMM: usize = 32;
     /// The address of the process's `css_set`, its place in all cgroup hierarchies.
     pub(in super::super) const CSS_SET: usize = 48;
-    pub(in super::super) const BYTES: usize = 56;
+    /// 1 if the file that the process runs has no name any more, otherwise 0.
+    pub(in super::super) const UNLINKED: usize = 56;
+    pub(in super::super) const BYTES: usize = 60;
 }
 
 /// The record of a descriptor, as the program of [`files`] writes it.
@@ -87,6 +96,7 @@ pub(super) fn tasks(at: &Layout, cast: Option<u32>) -> Vec<Insn> {
     let mut asm = Assembler::default();
     let out = asm.label();
     asm.load(D, R6, R1, context::META)
+        .load(D, R6, R6, context::META_SEQ)
         .load(D, R7, R1, context::TASK)
         // The last call has no task: it marks the end.
         .jump_if_equal(R7, 0, out)
@@ -127,6 +137,20 @@ pub(super) fn tasks(at: &Layout, cast: Option<u32>) -> Vec<Insn> {
     asm.load(D, R1, R7, at.task_comm).load(D, R2, R7, at.task_comm.saturating_add(8));
     frame.put(&mut asm, D, record::COMM, R1);
     frame.put(&mut asm, D, record::COMM + 8, R2);
+    // A zombie has no memory, and a thread of the kernel no executable.
+    let told = asm.label();
+    asm.set(R2, 0)
+        .load(D, R1, R7, at.task_mm)
+        .jump_if_equal(R1, 0, told)
+        .load(D, R1, R1, at.mm_exe_file)
+        .jump_if_equal(R1, 0, told)
+        .load(D, R1, R1, at.file_f_inode)
+        .jump_if_equal(R1, 0, told)
+        .load(W, R1, R1, at.inode_i_nlink)
+        .jump_if_not_equal(R1, 0, told)
+        .set(R2, 1)
+        .here(told);
+    frame.put(&mut asm, W, record::UNLINKED, R2);
     frame.write(&mut asm, out);
     asm.assemble()
 }
@@ -143,16 +167,33 @@ pub(super) fn files(at: &Layout, connected: bool) -> Vec<Insn> {
     use file_record as record;
     let frame = Frame { bytes: record::BYTES };
     let mut asm = Assembler::default();
-    let (out, undecided, ip, keep) = (asm.label(), asm.label(), asm.label(), asm.label());
+    let (out, keep) = (asm.label(), asm.label());
     asm.load(D, R8, R1, context::FILE)
         .jump_if_equal(R8, 0, out)
         .load(D, R6, R1, context::META)
+        .load(D, R6, R6, context::META_SEQ)
         .load(D, R7, R1, context::TASK)
         .jump_if_equal(R7, 0, out)
         .load(W, R9, R1, context::FD)
         .copy(R1, R8)
         .call(BPF_FUNC_SOCK_FROM_FILE)
         .jump_if_equal(R0, 0, out);
+    choose(&mut asm, at, connected, keep, out);
+    asm.here(keep).load(D, R2, R1, at.sock_net).load(W, R2, R2, at.net_ns_inum);
+    frame.put(&mut asm, W, record::NETNS, R2);
+    asm.load(D, R2, R8, at.file_f_inode).load(D, R2, R2, at.inode_i_ino);
+    frame.put(&mut asm, D, record::INODE, R2);
+    asm.load(W, R2, R7, at.task_tgid);
+    frame.put(&mut asm, W, record::TGID, R2);
+    frame.put(&mut asm, W, record::FD, R9);
+    frame.write(&mut asm, out);
+    asm.assemble()
+}
+
+/// Chooses which sockets are told: the `socket` in `r0` is kept, with its `sock` in `r1`, or passed
+/// over.
+fn choose(asm: &mut Assembler, at: &Layout, connected: bool, keep: Label, out: Label) {
+    let (undecided, ip) = (asm.label(), asm.label());
     if !connected {
         // accept(2) and connect(2) set this state; a socket with it cannot be made to listen.
         asm.load(H, R3, R0, at.socket_type)
@@ -176,13 +217,108 @@ pub(super) fn files(at: &Layout, connected: bool) -> Vec<Insn> {
             .jump_if_equal(R2, TCP_LISTEN, keep)
             .jump_if_not_equal(R2, TCP_CLOSE, out);
     }
+}
+
+/// The same records as [`files`] writes, but written for `iter/task`: the program walks over the
+/// descriptors of each process itself, which spares the kernel a reference and a call for each.
+///
+/// While a program runs, what it reads under RCU stays (`kernel/bpf/bpf_iter.c`,
+/// `bpf_iter_run_prog`), but a file may be closed, and its memory be used for the next one that is
+/// opened. So the descriptor is read a second time at the end, when all of the file has been read: if
+/// it is another one then, nothing is told.
+///
+/// All records of a process must fit into the kernel's buffer, or it answers `E2BIG`; and one with a
+/// table as long as [`LONGEST_TABLE`] is told by a single record with inode 0, so that nobody waits
+/// for it. In both cases the other program must be asked.
+pub(super) fn tables(at: &Layout, of: &Tables, connected: bool) -> Vec<Insn> {
+    use file_record as record;
+    /// `struct bpf_iter_num` on the stack, below the record.
+    const LOOP: i16 = -32;
+    /// The file of the descriptor, below that.
+    const FILE: i16 = -40;
+    let frame = Frame { bytes: record::BYTES };
+    let mut asm = Assembler::default();
+    let (own, walk, next, keep) = (asm.label(), asm.label(), asm.label(), asm.label());
+    let (done, long, out) = (asm.label(), asm.label(), asm.label());
+    let cast = of.bpf_rdonly_cast.cast_signed();
+    asm.load(D, R6, R1, context::META)
+        .load(D, R6, R6, context::META_SEQ)
+        .load(D, R7, R1, context::TASK)
+        .jump_if_equal(R7, 0, out)
+        .copy(R1, R7)
+        .set(R2, at.task_struct.cast_signed())
+        .call_by_type(cast)
+        // A zombie has no files.
+        .load(D, R1, R0, of.task_files)
+        .jump_if_equal(R1, 0, out)
+        .load(W, R2, R0, at.task_tgid);
+    frame.put(&mut asm, W, record::TGID, R2);
+    // A thread that shares its files with the first of its process is passed over.
+    asm.load(W, R3, R0, at.task_pid)
+        .load(D, R4, R0, of.task_group_leader)
+        .load(D, R4, R4, of.task_files)
+        .jump_if_differ(R2, R3, own)
+        .jump(walk)
+        .here(own)
+        .jump_if_differ(R1, R4, walk)
+        .jump(out)
+        .here(walk)
+        .load(D, R1, R1, of.files_fdt)
+        .load(D, R8, R1, of.fdtable_fd)
+        .load(W, R3, R1, of.fdtable_max_fds);
+    asm.jump_if_above(R3, LONGEST_TABLE, long)
+        .copy(R1, R10)
+        .add(R1, i32::from(LOOP))
+        .set(R2, 0)
+        .call_by_type(of.bpf_iter_num_new.cast_signed())
+        .here(next)
+        .copy(R1, R10)
+        .add(R1, i32::from(LOOP))
+        .call_by_type(of.bpf_iter_num_next.cast_signed())
+        .jump_if_equal(R0, 0, done)
+        .load(W, R9, R0, 0)
+        // The table is an array of pointers to files, which the kernel lets us read as any structure
+        // that holds one.
+        .copy(R1, R9)
+        .shift_left(R1, 3)
+        .add_reg(R1, R8)
+        .add(R1, -i32::from(at.mm_exe_file))
+        .set(R2, of.mm_struct.cast_signed())
+        .call_by_type(cast)
+        .copy(R7, R0)
+        .load(D, R1, R7, at.mm_exe_file)
+        .jump_if_equal(R1, 0, next)
+        .load(D, R2, R1, at.file_f_inode)
+        .load(H, R3, R2, of.inode_i_mode)
+        .and(R3, S_IFMT)
+        .jump_if_not_equal(R3, S_IFSOCK, next)
+        .store(D, R10, FILE, R1)
+        .load(D, R2, R2, at.inode_i_ino);
+    frame.put(&mut asm, D, record::INODE, R2);
+    asm.load(D, R1, R1, of.file_private_data)
+        .set(R2, of.socket.cast_signed())
+        .call_by_type(cast)
+        // A file that was opened by a path (O_PATH) has none.
+        .load(D, R1, R0, of.socket_file)
+        .load(D, R2, R10, FILE)
+        .jump_if_differ(R1, R2, next);
+    choose(&mut asm, at, connected, keep, next);
     asm.here(keep).load(D, R2, R1, at.sock_net).load(W, R2, R2, at.net_ns_inum);
     frame.put(&mut asm, W, record::NETNS, R2);
-    asm.load(D, R2, R8, at.file_f_inode).load(D, R2, R2, at.inode_i_ino);
-    frame.put(&mut asm, D, record::INODE, R2);
-    asm.load(W, R2, R7, at.task_tgid);
-    frame.put(&mut asm, W, record::TGID, R2);
     frame.put(&mut asm, W, record::FD, R9);
+    asm.load(D, R1, R7, at.mm_exe_file).load(D, R2, R10, FILE).jump_if_differ(R1, R2, next);
+    frame.submit(&mut asm);
+    asm.jump(next)
+        .here(done)
+        .copy(R1, R10)
+        .add(R1, i32::from(LOOP))
+        .call_by_type(of.bpf_iter_num_destroy.cast_signed())
+        .jump(out)
+        .here(long);
+    frame.put(&mut asm, W, record::FD, R3);
+    asm.set(R1, 0);
+    frame.put(&mut asm, D, record::INODE, R1);
+    frame.put(&mut asm, W, record::NETNS, R1);
     frame.write(&mut asm, out);
     asm.assemble()
 }
@@ -204,32 +340,41 @@ impl Frame {
         field - frame(self.bytes)
     }
 
-    /// Writes the record and ends the program; `r6` holds the `bpf_iter_meta`.
-    fn write(&self, asm: &mut Assembler, out: Label) {
-        asm.load(D, R1, R6, context::META_SEQ)
+    /// Writes the record; `r6` holds the `seq_file`.
+    fn submit(&self, asm: &mut Assembler) {
+        asm.copy(R1, R6)
             .copy(R2, R10)
             .add(R2, i32::from(self.place(0)))
             .set(R3, i32::try_from(self.bytes).unwrap_or_default())
-            .call(BPF_FUNC_SEQ_WRITE)
-            .here(out)
+            .call(BPF_FUNC_SEQ_WRITE);
+    }
+
+    /// Writes the record and ends the program.
+    fn write(&self, asm: &mut Assembler, out: Label) {
+        self.submit(asm);
+        asm.here(out)
             // 0: go on. A record that did not fit is written again into the next buffer.
             .set(R0, 0)
             .exit();
     }
 }
 
-/// Both programs as text, assembled for a made-up layout: what stands beside the source as
+/// All programs as text, assembled for a made-up layout: what stands beside the source as
 /// `programs.lst`, so that a change of one byte is seen in review.
 pub fn listing() -> String {
     let at = &Layout::REFERENCE;
     let part = |title: &str, program: &[Insn]| format!("{title}:\n{}", super::asm::list(program));
-    [
+    let mut parts = vec![
         part("iter/task", &tasks(at, at.bpf_rdonly_cast)),
         part("iter/task, before kernel 6.2", &tasks(at, None)),
-        part("iter/task_file", &files(at, false)),
-        part("iter/task_file, connected sockets too", &files(at, true)),
-    ]
-    .join("\n")
+    ];
+    if let Some(of) = &at.tables {
+        parts.push(part("iter/task, descriptors", &tables(at, of, false)));
+        parts.push(part("iter/task, descriptors of connected sockets too", &tables(at, of, true)));
+    }
+    parts.push(part("iter/task_file", &files(at, false)));
+    parts.push(part("iter/task_file, connected sockets too", &files(at, true)));
+    parts.join("\n")
 }
 
 #[cfg(test)]

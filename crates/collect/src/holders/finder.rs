@@ -12,7 +12,7 @@ use super::inodes::InodeSet;
 use super::kernel::Kernel;
 use super::procfs::Proc;
 use super::walk::{self, Walk};
-use super::{hidepid, io_uring, stat};
+use super::{hidepid, io_uring};
 
 /// How to find holders.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -269,6 +269,10 @@ fn namespaces_by_proc(proc: &Proc, each: &mut Namespaces) -> Part<BTreeMap<Netns
     let mut leaders = BTreeMap::new();
     let mut denied = Vec::new();
     for pid in pids {
+        if proc.refuses(pid) {
+            denied.push(pid);
+            continue;
+        }
         match proc.netns(pid) {
             Ok(Some(netns)) => {
                 leaders.entry(netns).or_insert(pid);
@@ -312,11 +316,7 @@ fn by_proc(proc: &Proc, wanted: &[Inode], netns: &Namespaces) -> Found {
 /// closed to us is no gap.
 fn users_processes(proc: &Proc, pids: &[Pid]) -> usize {
     let mut text = Vec::new();
-    let is_users = |pid: &Pid| {
-        proc.read_piece(*pid, "stat", &mut text).is_ok()
-            && stat::stat(&text).is_none_or(|stat| !stat.kernel)
-    };
-    pids.iter().copied().filter(is_users).count()
+    pids.iter().filter(|pid| proc.is_users(**pid, &mut text)).count()
 }
 
 /// The gap of everything that needs `/proc`.

@@ -39,9 +39,7 @@ impl Kernel {
     /// All descriptors of sockets.
     pub(super) fn files(&mut self, connected: bool) -> Result<&[SocketFile], BpfError> {
         if self.files.is_none() {
-            let mut files = Vec::new();
-            self.iterators.files(connected, |file| files.push(file))?;
-            self.files = Some(files);
+            self.files = Some(self.iterators.files(connected)?);
         }
         Ok(self.files.as_deref().unwrap_or_default())
     }

@@ -7,6 +7,9 @@ use facts::{Inode, NetnsId, Pid};
 use rustix::ffi::CStr;
 use rustix::fs::{AtFlags, Mode, OFlags, PROC_SUPER_MAGIC, RawDir, Stat};
 use rustix::io::Errno;
+use rustix::thread::CapabilitySet;
+
+use super::stat;
 
 /// Room for directory entries: 24 bytes and a short name each, so about 500 of them in one call.
 const DIRECTORY_BYTES: usize = 16 * 1024;
@@ -18,6 +21,8 @@ const FILE_BYTES: usize = 16 * 1024 * 1024;
 #[derive(Debug)]
 pub(super) struct Proc {
     dir: OwnedFd,
+    /// Whether the files of processes of other users are refused to us.
+    own_only: bool,
 }
 
 impl Proc {
@@ -29,7 +34,34 @@ impl Proc {
         if rustix::fs::fstatfs(&dir)?.f_type != PROC_SUPER_MAGIC {
             return Err(Errno::NODEV);
         }
-        Ok(Self { dir })
+        let may_trace = rustix::thread::capabilities(None)
+            .map_or(true, |sets| sets.effective.contains(CapabilitySet::SYS_PTRACE));
+        Ok(Self { dir, own_only: !may_trace })
+    }
+
+    /// Whether the descriptors and namespaces of a process are known to be refused to us. One
+    /// cheap call instead of several in vain for each process of other users.
+    ///
+    /// kill(2) is refused if neither our real nor our effective user is the real or saved one of
+    /// the process, and we have no `CAP_KILL` over it (`kernel/signal.c`, `kill_ok_by_cred`). What
+    /// is asked here needs our user to be all three of its users, or `CAP_SYS_PTRACE`
+    /// (`kernel/ptrace.c`, `__ptrace_may_access`). In a user namespace that is ours we have both.
+    pub(super) fn refuses(&self, pid: Pid) -> bool {
+        self.own_only
+            && number_of(pid)
+                .is_some_and(|pid| rustix::process::test_kill_process(pid) == Err(Errno::PERM))
+    }
+
+    /// Whether a process is there and no thread of the kernel.
+    pub(super) fn is_users(&self, pid: Pid, text: &mut Vec<u8>) -> bool {
+        // Threads of the kernel are in process group 0; so is, seen from inside a pid namespace, a
+        // process whose group is outside of it.
+        // SAFETY: getpgid(2) takes a number and no pointer.
+        #[allow(unsafe_code, reason = "rustix takes 0 for impossible")]
+        let group = unsafe { libc::getpgid(libc::pid_t::try_from(pid.0).unwrap_or(-1)) };
+        group > 0
+            || self.read_piece(pid, "stat", text).is_ok()
+                && stat::stat(text).is_none_or(|stat| !stat.kernel)
     }
 
     /// The ids of all processes that we may see, in ascending order.
@@ -112,6 +144,11 @@ impl Proc {
         self.link(pid, "ns/net")
             .map(|text| numbered(&text, b"net:").and_then(|n| n.try_into().ok()).map(NetnsId))
     }
+}
+
+/// A pid as system calls take it.
+fn number_of(pid: Pid) -> Option<rustix::process::Pid> {
+    i32::try_from(pid.0).ok().and_then(rustix::process::Pid::from_raw)
 }
 
 /// How every directory here is opened.

@@ -28,7 +28,9 @@ pub(super) struct Walk {
 pub(super) fn walk(proc: &Proc, wanted: &[Inode]) -> Result<Walk, Errno> {
     let pids = proc.pids()?;
     let set = InodeSet::new(wanted);
-    let mut walk = Walk::default();
+    let (refused, pids): (Vec<Pid>, Vec<Pid>) =
+        pids.into_iter().partition(|pid| proc.refuses(*pid));
+    let mut walk = Walk { denied: refused, ..Walk::default() };
     for &pid in &pids {
         walk.visit(proc, pid, None, &set);
     }
