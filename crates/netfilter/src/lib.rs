@@ -1,1 +1,8 @@
-//! Placeholder.
+//! Netfilter rulesets as programs.
+
+pub mod ir;
+pub mod iptables;
+mod names;
+pub mod symbolic;
+pub mod syntax;
+pub mod rules;

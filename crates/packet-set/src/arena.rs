@@ -14,6 +14,8 @@ struct Node {
     bounds_at: u32,
     edges: u32,
     hash: u32,
+    /// Every outcome below this node, as in a leaf.
+    outcomes: u16,
     field: u8,
     /// The bounds are in `wide`, because one needs more than 32 bits.
     wide: bool,
@@ -144,6 +146,15 @@ impl Arena {
         })
     }
 
+    /// Every outcome that some packet may have. Takes no time.
+    #[must_use]
+    pub fn outcomes(&self, diagram: Diagram) -> Leaf {
+        diagram
+            .as_constant()
+            .or_else(|| self.get(diagram).map(|node| Leaf::from_bits(node.outcomes)))
+            .unwrap_or(Leaf::EMPTY)
+    }
+
     fn get(&self, diagram: Diagram) -> Option<&Node> {
         // A leaf's handle is beyond every node.
         self.nodes.get(diagram.0 as usize)
@@ -265,6 +276,8 @@ impl Arena {
             });
         }
         // The starts ascend, so the last one tells whether all fit in 32 bits.
+        let outcomes =
+            edges.iter().fold(Leaf::EMPTY, |all, (_, child)| all.or(self.outcomes(*child)));
         let wide = edges.last().is_some_and(|(start, _)| *start > u128::from(u32::MAX));
         let bounds = edges.iter().skip(1).map(|(start, _)| *start);
         let bounds_at = if wide {
@@ -281,6 +294,7 @@ impl Arena {
             bounds_at: bounds_at as u32,
             edges: edges.len() as u32,
             hash,
+            outcomes: outcomes.bits(),
             field: field.place(),
             wide,
         });

@@ -50,24 +50,6 @@ impl Arena {
             .collect()
     }
 
-    /// Every outcome that some packet may have.
-    #[must_use]
-    pub fn outcomes(&self, diagram: Diagram) -> Leaf {
-        let mut seen = HashSet::new();
-        let mut open = vec![diagram];
-        let mut all = Leaf::EMPTY;
-        while let Some(here) = open.pop() {
-            match (here.as_constant(), self.top(here)) {
-                (Some(leaf), _) => all = all.or(leaf),
-                (None, Some(field)) if seen.insert(here) => {
-                    open.extend(self.edges(here, field).map(|(_, _, child)| child));
-                }
-                _ => {}
-            }
-        }
-        all
-    }
-
     /// Whether no packet has this outcome.
     #[must_use]
     pub fn is_empty(&self, diagram: Diagram, outcome: Leaf) -> bool {

@@ -139,6 +139,9 @@ impl Arena {
         if let Some(known) = known_result(op, left, right) {
             return Ok(known);
         }
+        if op != UNION && !self.outcomes(left).meets(Leaf::outcome(op)) {
+            return Ok(left);
+        }
         if let Some(cached) = self.cache.find(op, left, right) {
             return Ok(cached);
         }

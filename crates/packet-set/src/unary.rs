@@ -39,6 +39,11 @@ impl Arena {
         self.choose(diagram, field, 0, u128::MAX)
     }
 
+    /// All outcomes that some values of all fields **after** this one in the order lead to.
+    pub fn project_after(&mut self, diagram: Diagram, field: Field) -> Result<Diagram, Exceeded> {
+        self.projecting(diagram, field, &mut Memo::new())
+    }
+
     /// Each leaf replaced by what `rename` makes of it.
     pub fn map_leaves(
         &mut self,
@@ -83,6 +88,23 @@ impl Arena {
         } else {
             self.rebuild(diagram, |arena, child| arena.choosing(child, field, lo, hi, memo))?
         };
+        memo.insert(diagram, result);
+        Ok(result)
+    }
+
+    fn projecting(
+        &mut self,
+        diagram: Diagram,
+        field: Field,
+        memo: &mut Memo,
+    ) -> Result<Diagram, Exceeded> {
+        if self.place(diagram) > field.place() {
+            return Ok(Diagram::constant(self.outcomes(diagram)));
+        }
+        if let Some(known) = memo.get(&diagram) {
+            return Ok(*known);
+        }
+        let result = self.rebuild(diagram, |arena, child| arena.projecting(child, field, memo))?;
         memo.insert(diagram, result);
         Ok(result)
     }
