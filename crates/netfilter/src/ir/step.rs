@@ -36,7 +36,7 @@ pub enum Verdict {
     Continue,
     /// Left to a program, which accepts or drops.
     Queue(String),
-    /// Not understood: accepted, dropped or continued.
+    /// Not understood: accepted, dropped, returned or continued.
     Unknown(String),
 }
 

@@ -2,7 +2,7 @@
 
 use crate::ir::Ruleset;
 use crate::syntax::ParseError;
-use crate::iptables;
+use crate::{iptables, nft};
 
 /// The forms of rulesets that can be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,5 +30,9 @@ pub fn detect(text: &str) -> Format {
 pub fn read(name: &str, bytes: &[u8]) -> Result<Ruleset, ParseError> {
     let text = String::from_utf8_lossy(bytes);
     let text = text.trim_start_matches('\u{feff}');
-    iptables::parse(name, text)
+    match detect(text) {
+        Format::IptablesSave => iptables::parse(name, text),
+        Format::NftText => nft::parse_text(name, text),
+        Format::NftJson => nft::parse_json(name, text),
+    }
 }

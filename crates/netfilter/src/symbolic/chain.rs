@@ -235,7 +235,7 @@ impl<'a> Engine<'a> {
             }
             Verdict::Unknown(text) => {
                 unknown.push(text.clone());
-                NEXT.or(DROP).or(Leaf::NONE)
+                NEXT.or(DROP).or(RETURN).or(Leaf::NONE)
             }
             Verdict::Jump(chain) => return self.summary((table, *chain)),
             Verdict::Goto(chain) => {
