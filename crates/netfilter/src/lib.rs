@@ -1,5 +1,6 @@
 //! Netfilter rulesets as programs.
 
+pub mod concrete;
 pub mod ir;
 pub mod iptables;
 mod names;

@@ -134,6 +134,12 @@ fn payload(protocol: &str, name: &str) -> Key {
         ("icmpv6", "code") => icmp(Field::ICMP_CODE, Kind::Icmpv6Code, Family::Ipv6, 58),
         ("ether", "saddr") => one(Field::MAC_SOURCE, Kind::Mac, Vec::new()),
         ("ether", "type") => field(Field::FAMILY, Kind::Layer3),
+        // Not understood, but only where there is such a header.
+        ("ip" | "icmp", _) => key(Read::Unknown(Doubt::Packet), v4()),
+        ("ip6" | "icmpv6", _) => key(Read::Unknown(Doubt::Packet), v6()),
+        ("tcp", _) => key(Read::Unknown(Doubt::Packet), vec![protocols(&[TCP])]),
+        ("udp", _) => key(Read::Unknown(Doubt::Packet), vec![protocols(&[UDP])]),
+        ("sctp", _) => key(Read::Unknown(Doubt::Packet), vec![protocols(&[SCTP])]),
         _ => unknown(Doubt::Packet),
     }
 }

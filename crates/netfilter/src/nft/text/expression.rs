@@ -96,6 +96,14 @@ impl Parser<'_> {
             Kind::Word(word) | Kind::Quoted(word) => {
                 let word = word.clone();
                 self.at += 1;
+                // A range of quoted texts: "08:00"-"17:00".
+                if let (Kind::Word(dash), Kind::Quoted(last)) = (self.kind(), self.kind_after(1))
+                    && dash == "-"
+                {
+                    let last = last.clone();
+                    self.at += 2;
+                    return Ok(Expr::Range(Box::new(Expr::Word(word)), Box::new(Expr::Word(last))));
+                }
                 Ok(if word == "*" { Expr::Any } else { Expr::Word(word) })
             }
             _ => self.error("expected an expression"),
