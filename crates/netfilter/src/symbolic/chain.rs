@@ -17,8 +17,10 @@ use crate::ir::{Cond, Family, Note, Rule, Step, Table, Verdict};
 pub(super) enum Phase {
     /// Prerouting, before connection tracking.
     Raw,
-    /// Prerouting after it.
+    /// Prerouting after it, and before any translation.
     Prerouting,
+    /// Prerouting after a translation.
+    Translated,
     /// Input or forward.
     Middle,
     /// Postrouting.
@@ -209,7 +211,8 @@ impl<'a> Engine<'a> {
         let mut list = Vec::with_capacity(alternatives.len());
         for (guard, says) in alternatives {
             // Stand in for NONE until all alternatives are joined.
-            let says = if has_none { self.arena.over(says, Diagram::constant(HELD))? } else { says };
+            let says =
+                if has_none { self.arena.over(says, Diagram::constant(HELD))? } else { says };
             list.push(self.arena.intersection(guard, says)?);
         }
         let joined = self.arena.first_decided(list)?;

@@ -32,8 +32,7 @@ impl Doubts {
                 });
             }
         }
-        let mut repeated: Vec<_> =
-            count.into_iter().filter(|(_, (_, times))| *times > 1).collect();
+        let mut repeated: Vec<_> = count.into_iter().filter(|(_, (_, times))| *times > 1).collect();
         // The most asked first, in a stable order.
         repeated.sort_by_key(|(_, (first, times))| (std::cmp::Reverse(*times), *first));
         let fields = (Field::FREE..Field::FREE + MOST_FIELDS)

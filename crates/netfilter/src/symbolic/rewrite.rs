@@ -78,12 +78,12 @@ impl Engine<'_> {
         answer: Diagram,
         unknown: &mut Vec<String>,
     ) -> Result<Diagram, Exceeded> {
-        unknown.extend(nat.doubt.clone());
         let (address, port) = match nat.kind {
             NatKind::Destination => (Field::DESTINATION, Field::DPORT),
             NatKind::Source => (Field::SOURCE, Field::SPORT),
         };
         let mut answer = answer;
+        let before = answer;
         if let Some((lo, hi)) = nat.address {
             answer = self.arena.choose(answer, address, lo, hi)?;
         }
@@ -93,6 +93,10 @@ impl Engine<'_> {
             (None, NatKind::Source) => self.arena.choose(answer, port, 0, 0xffff)?,
             (None, NatKind::Destination) => answer,
         };
+        // To where does not matter if nobody looks.
+        if answer != before {
+            unknown.extend(nat.doubt.clone());
+        }
         if nat.kind == NatKind::Destination {
             answer = self.arena.restrict(answer, Field::CT_STATUS, ct_status::DNAT)?;
         }
