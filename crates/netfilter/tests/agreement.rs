@@ -134,10 +134,10 @@ fn run(make: fn(u64, Wants) -> String, seeds: std::ops::Range<u64>) {
 
 #[test]
 fn iptables_rulesets() {
-    run(iptables, 0..150);
+    run(iptables, 0..80);
 }
 
 #[test]
 fn nft_rulesets() {
-    run(nft, 0..150);
+    run(nft, 0..80);
 }
