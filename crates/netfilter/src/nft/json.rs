@@ -19,8 +19,9 @@ type Object = Map<String, Value>;
 pub(super) fn parse(file: &str, text: &str) -> Result<File, ParseError> {
     let fault = |line: usize, column: usize, what: String| ParseError {
         file: file.to_owned(),
-        line: u32::try_from(line).unwrap_or(u32::MAX),
-        column: u32::try_from(column).unwrap_or(u32::MAX),
+        line: u32::try_from(line).unwrap_or(u32::MAX).max(1),
+        // The end of a line is told as its column 0.
+        column: u32::try_from(column).unwrap_or(u32::MAX).max(1),
         what,
     };
     let value: Value = serde_json::from_str(text)

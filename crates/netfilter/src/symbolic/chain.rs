@@ -255,6 +255,8 @@ impl<'a> Engine<'a> {
         id: ChainId,
         follows: Follows,
     ) -> Result<Diagram, EvaluateError> {
+        // A chain that many jumps lead to is asked anew for each of them.
+        self.arena.charge(RULE_STEPS * self.rules(id).len() as u64)?;
         let mut answer = follows.returned;
         let mut run = Vec::new();
         for rule in self.rules(id).iter().rev() {
@@ -360,6 +362,9 @@ impl<'a> Engine<'a> {
         self.arena.over(guarded, elsewhere)
     }
 }
+
+/// What looking at a rule again costs, in steps of the budget.
+const RULE_STEPS: u64 = 1000;
 
 /// Stands in for `NONE`; see [`Engine::combine`].
 const HELD: Leaf = Leaf::outcome(14);

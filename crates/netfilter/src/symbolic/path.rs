@@ -62,22 +62,27 @@ pub fn evaluate(
     packets: &Packets,
     budget: Budget,
 ) -> Result<Evaluation, EvaluateError> {
-    match evaluate_with(ruleset, packets, budget, true) {
+    let tables: Vec<&Table> =
+        ruleset.tables.iter().filter(|table| table.family.sees(packets.family)).collect();
+    let doubts = Doubts::new(steps(&tables).flat_map(conds));
+    let is_related = !doubts.fields().is_empty();
+    match evaluate_with(ruleset, &tables, packets, budget, doubts) {
         // Taking unknown conditions as unrelated is less exact, and cheaper.
-        Err(EvaluateError::Exceeded(_)) => evaluate_with(ruleset, packets, budget, false),
+        Err(EvaluateError::Exceeded(_)) if is_related => {
+            evaluate_with(ruleset, &tables, packets, budget, Doubts::default())
+        }
         result => result,
     }
 }
 
 fn evaluate_with(
     ruleset: &Ruleset,
+    tables: &[&Table],
     packets: &Packets,
     budget: Budget,
-    related: bool,
+    doubts: Doubts,
 ) -> Result<Evaluation, EvaluateError> {
-    let tables: Vec<&Table> =
-        ruleset.tables.iter().filter(|table| table.family.sees(packets.family)).collect();
-    let mut engine = engine(tables, packets, budget, related);
+    let mut engine = engine(tables.to_vec(), packets, budget, doubts);
     let stages = stages(&engine.tables, packets.hook);
     for stage in &stages {
         if let Stage::Chain { id, .. } = stage {
@@ -165,11 +170,10 @@ fn engine<'a>(
     tables: Vec<&'a Table>,
     packets: &Packets,
     budget: Budget,
-    related: bool,
+    doubts: Doubts,
 ) -> Engine<'a> {
     let looks = looks(&tables);
     let marks = Marks::new(steps(&tables));
-    let doubts = Doubts::new(steps(&tables).flat_map(conds), related);
     let anywhere = universe(&tables, packets, &marks, &doubts);
     let untracked = steps(&tables).any(|step| *step == Step::NoTrack);
     let mut universes = HashMap::new();
