@@ -13,6 +13,10 @@ pub struct Gap {
     /// What the user can do about it, where that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remedy: Option<Remedy>,
+    /// Whether it matters to few: what is missing is rare, or nobody can reach it. Views for people
+    /// leave such gaps to the JSON.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub minor: bool,
 }
 
 /// What would close a [`Gap`].
@@ -31,7 +35,14 @@ pub enum Remedy {
 impl Gap {
     /// A gap without a known remedy.
     pub fn new(what: impl Into<String>, why: impl Into<String>) -> Self {
-        Self { what: what.into(), why: why.into(), remedy: None }
+        Self { what: what.into(), why: why.into(), remedy: None, minor: false }
+    }
+
+    /// The same gap, as one that matters to few.
+    #[must_use]
+    pub fn minor(mut self) -> Self {
+        self.minor = true;
+        self
     }
 
     /// The same gap, with what would close it.
@@ -113,5 +124,22 @@ impl<T> Part<Vec<T>> {
     /// anything from emptiness.
     pub fn items(&self) -> &[T] {
         self.value().map_or(&[], Vec::as_slice)
+    }
+
+    /// Adds what a second look found, and what it missed.
+    pub fn add(&mut self, more: Self) {
+        let mut gaps = self.gaps().to_vec();
+        gaps.extend_from_slice(more.gaps());
+        gaps.sort_unstable();
+        gaps.dedup();
+        let more = match more {
+            Self::Known { value } | Self::Partial { value, .. } => value,
+            Self::NotAsked | Self::Unreadable { .. } => Vec::new(),
+        };
+        if let Self::Known { value } | Self::Partial { value, .. } = self {
+            let mut value = std::mem::take(value);
+            value.extend(more);
+            *self = Self::with_gaps(value, gaps);
+        }
     }
 }
