@@ -219,6 +219,10 @@ fn nft_matches() {
     both("tcp dport vmap { 23 : accept }", "- | -", "- | -", 0);
     both("tcp dport vmap { 23 : drop, * : accept }", "* | *", "* | *", 0);
     both("tcp flags syn accept", "* | *", "* | *", 0);
+    both("tcp flags ! syn,ack accept", "- | -", "- | -", 0);
+    both("tcp flags ! rst,ack accept", "* | *", "* | *", 0);
+    both("ct state ! established,new accept", "- | -", "- | -", 0);
+    both("ct state != established | related accept", "* | *", "* | *", 0);
     both("tcp flags == syn accept", "* | *", "* | *", 0);
     both("tcp flags & (fin | syn | rst | ack) != syn accept", "- | -", "- | -", 0);
     both("tcp flags syn / fin,syn,rst,ack accept", "* | *", "* | *", 0);
