@@ -23,8 +23,15 @@ pub(super) fn parse(file: &str, text: &str) -> Result<File, ParseError> {
         column,
         what,
     })?;
-    let mut parser =
-        Parser { name: Arc::from(file), text, list, at: 0, nesting: 0, constants: false };
+    let mut parser = Parser {
+        name: Arc::from(file),
+        text,
+        list,
+        at: 0,
+        nesting: 0,
+        constants: false,
+        defined: HashMap::new(),
+    };
     parser.file()
 }
 
@@ -36,6 +43,8 @@ pub(super) struct Parser<'a> {
     nesting: u32,
     /// On a right side or in a set, where `tcp` is a value and not a header.
     constants: bool,
+    /// `define name = value`, used as `$name`.
+    defined: HashMap<String, Expr>,
 }
 
 /// A parser's result.
@@ -168,13 +177,20 @@ impl Parser<'_> {
                 }
                 continue;
             }
+            if self.word_is("define") || self.word_is("redefine") {
+                let name = self.name()?;
+                self.expect("=")?;
+                let value = self.constant(Self::concatenation)?;
+                self.defined.insert(name, value);
+                continue;
+            }
             if self.peek_word().is_none() {
                 return self.error("expected a table");
             }
             let command = self.skip_rest()?;
             if command.starts_with("flush ruleset") {
                 file = File::default();
-            } else if ["define ", "include ", "add ", "insert ", "create ", "delete ", "flush "]
+            } else if ["include ", "undefine ", "add ", "insert ", "create ", "delete ", "flush "]
                 .iter()
                 .any(|known| command.starts_with(known))
             {
@@ -342,7 +358,12 @@ impl Parser<'_> {
             if self.sign_is("}") {
                 return Ok(list);
             }
-            list.push(self.constant(Self::element)?);
+            let element = self.constant(Self::element)?;
+            match element {
+                // A set that was defined elsewhere: its elements.
+                Element { key: Expr::Set(inner), data: None, .. } => list.extend(inner),
+                other => list.push(other),
+            }
             self.skip_lines();
             if !self.sign_is(",") && !matches!(self.kind(), Kind::Sign("}")) {
                 return self.error("expected \",\" or \"}\"");

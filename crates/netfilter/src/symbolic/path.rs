@@ -14,7 +14,7 @@ use super::universe::Universe;
 use crate::concrete::Packet;
 use crate::ir::{
     Assign, ChainKind, Cond, Family, Hook, NatKind, Note, Pattern, Rule, Ruleset, Step, Table,
-    ct_state, ct_status,
+    TableFamily, ct_state, ct_status,
 };
 
 /// NF_IP_PRI_CONNTRACK (linux/netfilter_ipv4.h): where connection tracking looks at a packet.
@@ -162,6 +162,17 @@ fn conds(step: &Step) -> Vec<&Cond> {
         Step::Select(list) => list.iter().map(|(cond, _)| cond).collect(),
         Step::Translate(list) => list.iter().map(|(cond, _)| cond).collect(),
         Step::Set(..) | Step::NoTrack => Vec::new(),
+    }
+}
+
+/// Whether a chain is not evaluated and can stand in the way all the same: on a device, or on a
+/// bridge that a packet comes in or goes out by.
+fn is_outside(family: TableFamily, hook: Hook, asked: Hook) -> bool {
+    let forwarded = asked == Hook::Forward;
+    match (family, hook) {
+        (_, Hook::Ingress) | (TableFamily::Bridge, Hook::Prerouting | Hook::Input) => true,
+        (_, Hook::Egress) | (TableFamily::Bridge, Hook::Output | Hook::Postrouting) => forwarded,
+        _ => false,
     }
 }
 
@@ -392,11 +403,15 @@ impl Engine<'_> {
         let mut answer = answer;
         for table in &ruleset.tables {
             for chain in &table.chains {
-                let is_ingress = chain.base.as_ref().is_some_and(|base| base.hook == Hook::Ingress);
+                let is_outside = chain
+                    .base
+                    .as_ref()
+                    .is_some_and(|base| is_outside(table.family, base.hook, packets.hook));
                 let idle = chain.rules.is_empty() && chain.base.as_ref().is_none_or(|b| !b.drops);
-                if is_ingress && !idle {
+                if is_outside && !idle {
                     answer = perhaps_dropped(self, answer)?;
-                    let what = format!("{}: an ingress chain", table.chain_name(chain));
+                    let name = table.chain_name(chain);
+                    let what = format!("{name}: a chain of a device or bridge");
                     self.unknown.insert(Note { place: chain.place.clone(), what });
                 }
             }
@@ -407,7 +422,6 @@ impl Engine<'_> {
             answer = self.arena.either(answer, any)?;
             self.unknown.insert(note.clone());
         }
-        let _ = packets;
         Ok(answer)
     }
 
