@@ -1,0 +1,47 @@
+//! Conditions of one packet.
+
+use std::collections::HashMap;
+
+use super::{Oracle, Packet};
+use crate::ir::{Cond, Doubt, Side};
+
+/// Answers to unknown conditions that hold as long as the packet is the same.
+pub(super) type Remembered = HashMap<String, bool>;
+
+/// Whether the condition holds; `sees_oif` tells whether the way out is known at this hook.
+pub(super) fn holds(
+    cond: &Cond,
+    packet: &Packet,
+    sees_oif: bool,
+    oracle: &mut dyn Oracle,
+    remembered: &mut Remembered,
+) -> bool {
+    let mut ask = |cond: &Cond| holds(cond, packet, sees_oif, oracle, remembered);
+    match cond {
+        Cond::Always => true,
+        Cond::Never => false,
+        Cond::In(field, values) => values.contains(packet.value(*field)),
+        Cond::Masked { field, mask, values } => values.contains(packet.value(*field) & mask),
+        Cond::Interface(side, patterns) => {
+            let name = match side {
+                Side::In => packet.iif.as_str(),
+                Side::Out if sees_oif => packet.oif.as_str(),
+                Side::Out => "",
+            };
+            patterns.iter().any(|pattern| pattern.matches(name))
+        }
+        Cond::Tuple(fields, entries) => entries.iter().any(|entry| {
+            fields.iter().zip(entry).all(|(field, (lo, hi))| {
+                let value = packet.value(*field);
+                *lo <= value && value <= *hi
+            })
+        }),
+        Cond::All(parts) => parts.iter().all(ask),
+        Cond::Any(parts) => parts.iter().any(ask),
+        Cond::Not(inner) => !ask(inner),
+        Cond::Unknown(text, Doubt::History) => oracle.holds(text, Doubt::History),
+        Cond::Unknown(text, Doubt::Packet) => {
+            *remembered.entry(text.clone()).or_insert_with(|| oracle.holds(text, Doubt::Packet))
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! What a ruleset does to one packet, rule by rule, with the trace.
+//!
+//! Written from the kernel's semantics and from nothing of [`crate::symbolic`]: it walks forward
+//! where that one substitutes backward, keeps a packet where that one keeps diagrams. So it serves
+//! as an oracle for it in tests, and it tells which rule decided.
+//!
+//! What cannot be decided from the packet is asked of an [`Oracle`].
+
+mod condition;
+mod packet;
+mod possible;
+mod walk;
+
+pub use packet::Packet;
+pub use possible::{Possible, possible};
+pub use walk::{Decider, Decision, Trace, WalkError, walk};
+
+use crate::ir::Doubt;
+
+/// Answers what the packet and the ruleset leave open.
+pub trait Oracle {
+    /// Whether an unknown condition holds. Asked once for each text and packet where the doubt is
+    /// [`Doubt::Packet`], and each time where it is [`Doubt::History`].
+    fn holds(&mut self, text: &str, doubt: Doubt) -> bool;
+
+    /// One of `0..options`: which way an unknown verdict goes.
+    fn choose(&mut self, text: &str, options: u32) -> u32;
+
+    /// A number of the range: the address or port that a translation takes.
+    fn pick(&mut self, first: u128, last: u128) -> u128;
+}

@@ -1,0 +1,115 @@
+//! One packet and what the kernel knows of it.
+
+use packet_set::Field;
+
+use crate::ir::{Family, ct_state};
+
+/// The first packet of a connection, at some point of its way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Packet {
+    /// Family.
+    pub family: Family,
+    /// Source address.
+    pub source: u128,
+    /// Destination address.
+    pub destination: u128,
+    /// Name of the ingress interface.
+    pub iif: String,
+    /// Name of the interface that a forwarded packet leaves by; empty where it does not.
+    pub oif: String,
+    /// Source link-layer address.
+    pub mac_source: u128,
+    /// Transport protocol (IPPROTO_*).
+    pub protocol: u8,
+    /// Destination port or ICMP type.
+    pub dport: u16,
+    /// Source port.
+    pub sport: u16,
+    /// ICMP code.
+    pub icmp_code: u8,
+    /// TCP flags.
+    pub tcp_flags: u8,
+    /// Bytes from the network header on.
+    pub length: u16,
+    /// Time to live or hop limit.
+    pub hop_limit: u8,
+    /// Differentiated services code point.
+    pub dscp: u8,
+    /// PACKET_*.
+    pub packet_type: u8,
+    /// Packet mark.
+    pub mark: u32,
+    /// Connection mark.
+    pub ct_mark: u32,
+    /// One of [`ct_state`].
+    pub ct_state: u128,
+    /// Bits of [`crate::ir::ct_status`].
+    pub ct_status: u32,
+    /// Destination as the sender wrote it.
+    pub original_destination: u128,
+    /// Port as the sender wrote it.
+    pub original_dport: u16,
+}
+
+impl Packet {
+    /// A packet that arrives: a SYN for TCP, 60 bytes, hop limit 64, to this host itself.
+    #[must_use]
+    pub fn arriving(
+        family: Family,
+        protocol: u8,
+        (source, sport): (u128, u16),
+        (destination, dport): (u128, u16),
+        iif: &str,
+    ) -> Self {
+        Self {
+            family,
+            source,
+            destination,
+            iif: iif.to_owned(),
+            oif: String::new(),
+            mac_source: 0x0200_0000_0001,
+            protocol,
+            dport,
+            sport,
+            icmp_code: 0,
+            tcp_flags: if protocol == 6 { 0x02 } else { 0 },
+            length: 60,
+            hop_limit: 64,
+            dscp: 0,
+            packet_type: 0,
+            mark: 0,
+            ct_mark: 0,
+            ct_state: ct_state::INVALID,
+            ct_status: 0,
+            original_destination: destination,
+            original_dport: dport,
+        }
+    }
+
+    /// The value of a field; 0 for interfaces, which have names here.
+    #[must_use]
+    pub fn value(&self, field: Field) -> u128 {
+        match field {
+            Field::FAMILY => self.family.value(),
+            Field::SOURCE => self.source,
+            Field::DESTINATION => self.destination,
+            Field::MAC_SOURCE => self.mac_source,
+            Field::PROTOCOL => self.protocol.into(),
+            Field::DPORT => self.dport.into(),
+            Field::SPORT => self.sport.into(),
+            Field::ICMP_CODE => self.icmp_code.into(),
+            Field::TCP_FLAGS => self.tcp_flags.into(),
+            Field::CT_STATE => self.ct_state,
+            Field::MARK => self.mark.into(),
+            Field::CT_MARK => self.ct_mark.into(),
+            Field::ORIGINAL_DESTINATION => self.original_destination,
+            Field::ORIGINAL_DPORT => self.original_dport.into(),
+            Field::CT_STATUS => self.ct_status.into(),
+            Field::LENGTH => self.length.into(),
+            Field::HOP_LIMIT => self.hop_limit.into(),
+            Field::DSCP => self.dscp.into(),
+            Field::PACKET_TYPE => self.packet_type.into(),
+            _ => 0,
+        }
+    }
+}

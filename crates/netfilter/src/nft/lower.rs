@@ -1,0 +1,96 @@
+//! The syntax tree, as the common form.
+
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
+
+use super::ast::{self, Compare, Expr, Statement};
+use super::elements::Sets;
+use super::statement::{Context, Lowered};
+use crate::ir::{Backend, Chain, Rule, Ruleset, Step, Table, Verdict};
+
+/// Lowers a file.
+pub(super) fn lower(file: ast::File) -> Ruleset {
+    Ruleset { tables: file.tables.iter().map(table).collect(), notes: file.notes }
+}
+
+fn table(source: &ast::Table) -> Table {
+    let statements = || source.chains.iter().flat_map(|c| &c.rules).flat_map(|r| &r.statements);
+    let written: HashSet<String> = statements()
+        .filter_map(|statement| match statement {
+            Statement::Update(set) => Some(set.clone()),
+            _ => None,
+        })
+        .collect();
+    let chains: HashMap<&str, usize> =
+        source.chains.iter().enumerate().map(|(at, chain)| (chain.name.as_str(), at)).collect();
+    let context = Context { sets: Sets { named: &source.sets, written }, chains };
+    Table {
+        backend: Backend::Nftables,
+        family: source.family,
+        name: source.name.clone(),
+        chains: source.chains.iter().map(|chain| lower_chain(&context, chain, source)).collect(),
+    }
+}
+
+fn lower_chain(context: &Context<'_>, chain: &ast::Chain, table: &ast::Table) -> Chain {
+    Chain {
+        name: chain.name.clone(),
+        // The chains of a dormant table are not called.
+        base: chain.base.clone().filter(|_| !table.dormant),
+        rules: chain.rules.iter().flat_map(|rule| lower_rule(context, rule)).collect(),
+        place: chain.place.clone(),
+    }
+}
+
+/// The rule; for each statement that is not understood one more before it, which does what that
+/// statement might do: the packet is accepted, dropped, returned, or comes to the rest.
+fn lower_rule(context: &Context<'_>, source: &ast::Rule) -> Vec<Rule> {
+    let rule = |steps| Rule { steps, place: source.place.clone(), text: source.text.clone() };
+    let mut list = Vec::new();
+    let mut steps: Vec<Step> = Vec::new();
+    let statements = transport_headers(&source.statements);
+    for statement in statements.as_ref() {
+        match context.lower(statement, &source.text) {
+            Lowered::Steps(more) => steps.extend(more),
+            Lowered::Unknown(text) => {
+                let mut before = steps.clone();
+                before.push(Step::verdict(Verdict::Unknown(text.clone())));
+                list.push(rule(before));
+                let doubt = crate::ir::Cond::Unknown(text, crate::ir::Doubt::History);
+                steps.push(Step::If(doubt));
+            }
+        }
+    }
+    list.push(rule(steps));
+    list
+}
+
+/// nft lists `meta l4proto { tcp, udp } th dport 53` as `... tcp dport 53`, which it would refuse
+/// to read: after a set of protocols, the ports are those of any of them.
+fn transport_headers(statements: &[Statement]) -> Cow<'_, [Statement]> {
+    let of_set = statements.iter().position(|statement| {
+        matches!(statement, Statement::Match(op, Expr::Meta(key), Expr::Set(_))
+            if key == "l4proto" && *op != Compare::Different)
+    });
+    let Some(first) = of_set else { return Cow::Borrowed(statements) };
+    let mut all = statements.to_vec();
+    for statement in all.iter_mut().skip(first + 1) {
+        if let Statement::Match(_, left, _) | Statement::Vmap(left, _) = statement {
+            any_header(left);
+        }
+    }
+    Cow::Owned(all)
+}
+
+fn any_header(expr: &mut Expr) {
+    match expr {
+        Expr::Payload(protocol, field)
+            if matches!(protocol.as_str(), "tcp" | "udp")
+                && matches!(field.as_str(), "sport" | "dport") =>
+        {
+            "th".clone_into(protocol);
+        }
+        Expr::Concat(parts) => parts.iter_mut().for_each(any_header),
+        _ => {}
+    }
+}

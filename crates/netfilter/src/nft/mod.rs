@@ -1,0 +1,30 @@
+//! Rulesets as nft(8) prints them: `nft list ruleset` as text, and `nft -j list ruleset`
+//! (libnftables-json(5)).
+//!
+//! Both are parsed into one syntax tree and lowered from there. What is not understood,
+//! in an expression, a statement or a set, stays in its rule as unknown.
+
+mod ast;
+mod elements;
+mod json;
+mod keys;
+mod lower;
+mod nat;
+mod priority;
+mod statement;
+mod text;
+mod token;
+mod values;
+
+use crate::ir::Ruleset;
+use crate::syntax::ParseError;
+
+/// Parses the text form. `file` names it in places and errors.
+pub fn parse_text(file: &str, text: &str) -> Result<Ruleset, ParseError> {
+    Ok(lower::lower(text::parse(file, text)?))
+}
+
+/// Parses the JSON form. `file` names it in places and errors.
+pub fn parse_json(file: &str, text: &str) -> Result<Ruleset, ParseError> {
+    Ok(lower::lower(json::parse(file, text)?))
+}

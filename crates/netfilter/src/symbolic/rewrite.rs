@@ -1,0 +1,151 @@
+//! Steps that change a packet, as substitutions into the answer of what follows.
+
+use packet_set::{Diagram, Exceeded, Field, Leaf, RangeSet};
+
+use super::chain::{Engine, Phase};
+use super::marks::result;
+use crate::ir::{Assign, Nat, NatKind, ct_state, ct_status};
+
+impl Engine<'_> {
+    /// The answer for a packet whose field gets a new value first.
+    pub(super) fn assign(
+        &mut self,
+        field: Field,
+        assign: &Assign,
+        answer: Diagram,
+        unknown: &mut Vec<String>,
+    ) -> Result<Diagram, Exceeded> {
+        if !self.read.contains(&field) {
+            return Ok(answer);
+        }
+        if let Assign::Unknown(text) = assign {
+            unknown.push(text.clone());
+            return self.arena.project(answer, field);
+        }
+        let Some(values) = self.marks.values(field).cloned() else {
+            return self.arena.project(answer, field);
+        };
+        let others = match assign {
+            Assign::Copy { from, .. } => match self.marks.values(*from).cloned() {
+                Some(others) => others.into_iter().collect(),
+                None => return self.arena.project(answer, field),
+            },
+            _ => vec![0],
+        };
+        let mut all = answer;
+        for old in values {
+            for other in &others {
+                let Some(new) = result(assign, old, *other) else { continue };
+                let changed = self.arena.restrict(answer, field, new.into())?;
+                let mut guard = self.holds(field, old.into())?;
+                if let Assign::Copy { from, .. } = assign {
+                    let same = self.holds(*from, (*other).into())?;
+                    guard = self.arena.intersection(guard, same)?;
+                }
+                all = self.where_holds(guard, changed, all)?;
+            }
+        }
+        Ok(all)
+    }
+
+    fn holds(&mut self, field: Field, value: u128) -> Result<Diagram, Exceeded> {
+        self.arena.field_in(field, &RangeSet::one(value), Leaf::IN, Leaf::NONE)
+    }
+
+    /// `notrack`: only before connection tracking does it have an effect (nft_ct.c,
+    /// nft_notrack_eval; xt_CT.c).
+    pub(super) fn untrack(&mut self, answer: Diagram) -> Result<Diagram, Exceeded> {
+        match self.phase {
+            Phase::Raw => self.arena.restrict(answer, Field::CT_STATE, ct_state::UNTRACKED),
+            _ => Ok(answer),
+        }
+    }
+
+    /// Connection tracking: what is not exempt is the first packet of a connection.
+    pub(super) fn track(&mut self, answer: Diagram) -> Result<Diagram, Exceeded> {
+        let new = self.arena.restrict(answer, Field::CT_STATE, ct_state::NEW)?;
+        if new == answer {
+            return Ok(answer);
+        }
+        let exempt = self.holds(Field::CT_STATE, ct_state::UNTRACKED)?;
+        self.where_holds(exempt, answer, new)
+    }
+
+    /// The answer for the packet after a translation.
+    pub(super) fn translate(
+        &mut self,
+        nat: &Nat,
+        answer: Diagram,
+        unknown: &mut Vec<String>,
+    ) -> Result<Diagram, Exceeded> {
+        let (address, port) = match nat.kind {
+            NatKind::Destination => (Field::DESTINATION, Field::DPORT),
+            NatKind::Source => (Field::SOURCE, Field::SPORT),
+        };
+        let mut answer = answer;
+        let mut open = false;
+        if let Some((lo, hi)) = nat.address {
+            let chosen = self.arena.choose(answer, address, lo, hi)?;
+            open |= chosen != answer;
+            answer = chosen;
+        }
+        let ports = match (nat.port, nat.kind) {
+            (Some((lo, hi)), _) => Some((lo, hi)),
+            // The kernel takes another source port where two connections would be the same.
+            (None, NatKind::Source) => Some((0, u16::MAX)),
+            (None, NatKind::Destination) => None,
+        };
+        if let Some((lo, hi)) = ports {
+            let chosen = self.arena.choose(answer, port, lo.into(), hi.into())?;
+            open |= lo != hi && chosen != answer;
+            answer = chosen;
+        }
+        // To where does not matter if nobody looks.
+        if open {
+            unknown.extend(nat.doubt.clone());
+        }
+        if nat.kind == NatKind::Destination {
+            answer = self.arena.restrict(answer, Field::CT_STATUS, ct_status::DNAT)?;
+        }
+        // What was true of the old addresses need not be of the new ones.
+        for field in self.doubts.fields() {
+            answer = self.arena.project(answer, field)?;
+        }
+        Ok(answer)
+    }
+
+    /// The packet arrives: what its original destination is, is its destination.
+    pub(super) fn arrive(&mut self, answer: Diagram) -> Result<Diagram, Exceeded> {
+        if !self.read.contains(&Field::ORIGINAL_DESTINATION) {
+            return Ok(answer);
+        }
+        let mut all = Diagram::constant(Leaf::NONE);
+        for (lo, hi) in self.bounds_of_original() {
+            let within = self.arena.restrict(answer, Field::ORIGINAL_DESTINATION, lo)?;
+            let guard = self.arena.field_in(
+                Field::DESTINATION,
+                &RangeSet::from(lo..=hi),
+                Leaf::IN,
+                Leaf::NONE,
+            )?;
+            let part = self.arena.intersection(guard, within)?;
+            all = self.arena.over(all, part)?;
+        }
+        Ok(all)
+    }
+
+    /// The ranges of the original destination that no condition tells apart.
+    fn bounds_of_original(&self) -> Vec<(u128, u128)> {
+        let mut starts = std::collections::BTreeSet::from([0]);
+        for set in &self.original_sets {
+            for (lo, hi) in set.iter() {
+                starts.insert(lo);
+                starts.extend(hi.checked_add(1));
+            }
+        }
+        let max = self.family.max_address();
+        let list: Vec<u128> = starts.into_iter().filter(|start| *start <= max).collect();
+        let ends = list.iter().skip(1).map(|next| next - 1).chain([max]);
+        list.iter().copied().zip(ends).collect()
+    }
+}
