@@ -14,6 +14,8 @@ pub struct Namespace<'a> {
     pub id: NetnsId,
     /// `host`, its first name, or `net:[INODE]`.
     pub label: String,
+    /// Whether it is the one whyopen ran in.
+    pub is_own: bool,
     /// The container whose processes run in it.
     pub container: Option<String>,
     /// What was read of it; none if it appears only as the home of sockets.
@@ -89,7 +91,7 @@ fn read<'a>(places: &Places<'a>, fact: &'a NetNamespace) -> Namespace<'a> {
         })
         .flatten();
     let interface_of = fact.addresses.items().iter().map(|a| (a.address, a.link)).collect();
-    Namespace { id: fact.id, label, container, fact: Some(fact), interface_of }
+    Namespace { id: fact.id, label, is_own: fact.own, container, fact: Some(fact), interface_of }
 }
 
 /// A namespace that is known from its sockets alone.
@@ -97,5 +99,5 @@ fn unlisted(snapshot: &Snapshot, id: NetnsId) -> Namespace<'_> {
     // The list of namespaces is missing, so the only one whose name is known is our own.
     let own = snapshot.collector.netns == id;
     let label = if own { "this namespace".to_owned() } else { format!("net:[{id}]") };
-    Namespace { id, label, container: None, fact: None, interface_of: HashMap::new() }
+    Namespace { id, label, is_own: own, container: None, fact: None, interface_of: HashMap::new() }
 }
