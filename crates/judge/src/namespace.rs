@@ -32,8 +32,9 @@ impl<'a> Namespace<'a> {
 
     /// Whether this is its label, one of its names or its inode.
     pub fn is(&self, name: &str) -> bool {
+        let inode = name.strip_prefix("net:[").and_then(|rest| rest.strip_suffix(']'));
         self.label == name
-            || self.id.to_string() == name
+            || self.id.to_string() == inode.unwrap_or(name)
             || self.fact.is_some_and(|f| f.names.iter().any(|known| known == name))
     }
 
