@@ -22,7 +22,7 @@ pub(crate) fn sockets(flags: &ViewFlags) -> anyhow::Result<Outcome> {
     let started = Instant::now();
     let targets = parse(&flags.targets)?;
     let mut snapshot = match &flags.from {
-        Some(path) => load::snapshot(path)?,
+        Some(path) => load::snapshot(path, flags.read.this_netns)?,
         None => host::snapshot(flags.read),
     };
     if flags.from.is_none() && (!targets.is_empty() || flags.with_args) {

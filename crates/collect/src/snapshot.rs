@@ -5,8 +5,8 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use facts::{
-    CgroupId, Collector, ContainerEngine, ContainerRef, Gap, Holder, Inode, Part, Pid, Placement,
-    Process, Snapshot, Socket, Uid,
+    CgroupId, Collector, ContainerEngine, ContainerRef, Gap, Holder, Inode, NetnsId, Part, Pid,
+    Placement, Process, Snapshot, Socket, Uid,
 };
 
 use crate::holders::{Finder, Found as Held, Method};
@@ -180,13 +180,20 @@ fn look_again(snapshot: &mut Snapshot, asked: sockets::Request, leads: &Leads) {
         return;
     }
     let asked = sockets::Request { connected: false, ..asked };
-    let still = inodes(sockets::collect(&asked, leads).sockets.items());
-    let gone =
-        |inode: Inode| before.binary_search(&inode).is_ok() && still.binary_search(&inode).is_err();
+    let again = sockets::collect(&asked, leads);
+    let still = inodes(again.sockets.items());
+    // Where the second listing is incomplete, absence from it proves nothing.
+    let listed: BTreeSet<NetnsId> =
+        again.namespaces.items().iter().filter(|n| n.sockets.is_complete()).map(|n| n.id).collect();
+    let gone = |socket: &Socket| {
+        before.binary_search(&socket.inode).is_ok()
+            && still.binary_search(&socket.inode).is_err()
+            && listed.contains(&socket.netns)
+    };
     if let Part::Known { value } | Part::Partial { value, .. } = &mut snapshot.sockets {
-        value.retain(|socket| !gone(socket.inode));
+        value.retain(|socket| !gone(socket));
     }
-    let there: Vec<Inode> = before.iter().copied().filter(|inode| !gone(*inode)).collect();
+    let there = unheld(snapshot);
     if there.is_empty() {
         return;
     }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 
 use facts::{
-    Container, Inode, KernelOwner, NetnsId, Pid, Port, Process, Protocol, PublishedPort, Snapshot,
+    Container, Inode, KernelOwner, NetnsId, Port, Process, Protocol, PublishedPort, Snapshot,
     Socket,
 };
 
@@ -36,15 +36,11 @@ pub(crate) fn join<'a>(
     let mut rows = Vec::new();
     let mut holdings = Vec::new();
     for sockets in snapshot.sockets.items().chunk_by(row::same) {
-        let Some(socket) = sockets.first().filter(|s| !s.state.is_connected()) else { continue };
+        let Some(socket) = sockets.first().filter(|s| !s.is_connected()) else { continue };
         let Some(&at) = at.get(&socket.netns) else { continue };
         let Some(mut row) = row::of(sockets, at, namespaces.get(at)) else { continue };
         let start = holdings.len();
         hold(snapshot, places, sockets, &mut holdings);
-        if is_own(snapshot, holdings.get(start..).unwrap_or_default()) {
-            holdings.truncate(start);
-            continue;
-        }
         row.holdings = start..holdings.len();
         row.listen_unit = listens.unit(socket);
         row.kernel = socket
@@ -97,12 +93,6 @@ pub(crate) fn holders_of(snapshot: &Snapshot, inode: Inode) -> &[facts::Holder] 
     let rest = holders.get(start..).unwrap_or_default();
     let count = rest.iter().take_while(|h| h.inode == inode).count();
     rest.get(..count).unwrap_or_default()
-}
-
-/// Whether whyopen itself holds a row, and nobody else.
-fn is_own(snapshot: &Snapshot, holdings: &[Holding<'_>]) -> bool {
-    let own = snapshot.collector.pid;
-    own != Pid(0) && !holdings.is_empty() && holdings.iter().all(|h| h.pid == own)
 }
 
 /// Programs of container engines that hold a published port for a container: docker-proxy,

@@ -98,7 +98,7 @@ impl<'a> Judgement<'a> {
 
     /// The connected sockets, in the snapshot's order.
     pub fn connected(&self) -> impl Iterator<Item = &'a Socket> + use<'a> {
-        self.snapshot.sockets.items().iter().filter(|s| s.state.is_connected())
+        self.snapshot.sockets.items().iter().filter(|s| s.is_connected())
     }
 
     /// The connected sockets whose local port is that of one of these rows.
