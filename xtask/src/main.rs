@@ -1,2 +1,40 @@
-//! x
-fn main() {}
+//! What is done to this repository: test it, measure it, fuzz it, rebuild what was generated.
+//!
+//! `cargo xtask test` is the whole check, from a fresh machine to the summary of the tests.
+
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a tool for developers: it runs cargo and other programs and reports what they did"
+)]
+
+mod command;
+mod fuzz;
+mod test;
+mod tools;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// Tasks of this repository.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+enum Task {
+    /// Install what the tests need (Debian, as root), then check and test everything.
+    Test,
+    /// Fuzz one parser, or all of them one after the other.
+    Fuzz(fuzz::Fuzz),
+}
+
+fn main() -> ExitCode {
+    let result = match Task::parse() {
+        Task::Test => test::all(),
+        Task::Fuzz(fuzz) => fuzz.run(),
+    };
+    let Err(error) = result else { return ExitCode::SUCCESS };
+    eprintln!("xtask: {error:#}");
+    ExitCode::FAILURE
+}

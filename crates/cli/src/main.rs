@@ -1,2 +1,37 @@
-//! x
-fn main() {}
+//! The command line: reads a host or a saved snapshot, judges it, and shows what was asked for.
+//!
+//! Everything with an effect is called from here: flags are parsed without effects ([`flags`]),
+//! facts come from the host ([`host`]) or a file ([`load`]), and the views write to a buffered
+//! standard output ([`output`]). Exit codes: [`exit`].
+
+#![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "effects belong here")]
+
+mod exit;
+mod flags;
+mod host;
+mod load;
+mod output;
+mod show;
+
+use std::process::ExitCode;
+
+use flags::{Command, Invocation};
+
+fn main() -> ExitCode {
+    let invocation = match flags::parse() {
+        Ok(invocation) => invocation,
+        Err(done) => return done,
+    };
+    exit::code(run(invocation))
+}
+
+/// Does what was asked.
+fn run(invocation: Invocation) -> anyhow::Result<exit::Outcome> {
+    match invocation.command {
+        Some(Command::Snapshot(options)) => show::snapshot(options),
+        Some(Command::Schema) => show::schema(),
+        Some(Command::Completions { shell }) => show::completions(shell),
+        Some(Command::Man) => show::man(),
+        None => show::sockets(&invocation.view),
+    }
+}

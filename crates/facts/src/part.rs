@@ -114,4 +114,21 @@ impl<T> Part<Vec<T>> {
     pub fn items(&self) -> &[T] {
         self.value().map_or(&[], Vec::as_slice)
     }
+
+    /// Adds what a second look found, and what it missed.
+    pub fn add(&mut self, more: Self) {
+        let mut gaps = self.gaps().to_vec();
+        gaps.extend_from_slice(more.gaps());
+        gaps.sort_unstable();
+        gaps.dedup();
+        let more = match more {
+            Self::Known { value } | Self::Partial { value, .. } => value,
+            Self::NotAsked | Self::Unreadable { .. } => Vec::new(),
+        };
+        if let Self::Known { value } | Self::Partial { value, .. } = self {
+            let mut value = std::mem::take(value);
+            value.extend(more);
+            *self = Self::with_gaps(value, gaps);
+        }
+    }
 }

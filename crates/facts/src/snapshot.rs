@@ -65,7 +65,7 @@ pub struct Snapshot {
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     /// It is not JSON, or ends too early.
-    #[error("not a whole snapshot: {0}")]
+    #[error("not a whole snapshot")]
     Syntax(#[source] serde_json::Error),
     /// It is JSON of another kind.
     #[error("this is JSON, but not a snapshot of whyopen (no \"kind\": \"{MARK}\")")]
@@ -79,7 +79,7 @@ pub enum LoadError {
         found: u32,
     },
     /// It is marked as a snapshot but a part of it is wrong.
-    #[error("a part of the snapshot is wrong: {0}")]
+    #[error("a part of the snapshot is wrong")]
     Content(#[source] serde_json::Error),
 }
 

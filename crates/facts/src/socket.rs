@@ -151,10 +151,12 @@ impl State {
 
 impl Socket {
     /// Whether anything new can arrive at it: listening streams, and datagram, raw, ping and packet
-    /// sockets that are not connected to one peer.
+    /// sockets that are not connected to one peer. A raw socket of [`Protocol::RAW`] only sends
+    /// (raw(7)).
     pub fn is_open(&self) -> bool {
         match self.kind {
             Kind::Stream | Kind::Seqpacket => self.state == State::Listen,
+            Kind::Raw if self.protocol == Protocol::RAW => false,
             _ => matches!(self.state, State::Bound | State::Listen | State::Other),
         }
     }

@@ -1,1 +1,31 @@
-//! Placeholder.
+//! Snapshot -> Judgement: which sockets are open, who holds each, where it is bound, what is wrong.
+//!
+//! Input: a [`facts::Snapshot`], sorted (as `collect` and [`facts::Snapshot::from_json`] leave it).
+//! Output: a [`Judgement`], which borrows the snapshot. Pure: no files, clock or environment.
+//!
+//! * [`row`]: one row for each thing that can be reached (SO_REUSEPORT groups and prefork workers
+//!   are one row with all holders). Connected sockets are not rows, since a busy host has 200,000
+//!   of them; [`Judgement::connected`] walks them.
+//! * [`holder`]: who holds a row: processes with their units and containers, or the kernel.
+//! * [`target`]: which rows a word of the user means.
+//! * [`finding`]: what is wrong, each with what to do about it.
+//! * [`reach`]: who can reach a row. The firewall is not evaluated yet, and each verdict says so.
+//!
+//! Deliberately absent: prose for the screen and escaping, which are `report`'s.
+
+mod activation;
+pub mod finding;
+pub mod holder;
+mod join;
+mod judgement;
+mod namespace;
+pub mod place;
+pub mod reach;
+pub mod row;
+#[cfg(feature = "sample")]
+pub mod sample;
+pub mod service;
+pub mod target;
+
+pub use judgement::{Judgement, judge};
+pub use namespace::Namespace;

@@ -1,1 +1,201 @@
-//! Placeholder.
+//! Every socket of every network namespace that can be entered.
+//!
+//! Input: a [`Request`], and one process per network namespace, found by whoever walks over
+//! processes. Output: [`Found`]. The kernel's tables are read over sock_diag(7), inside each
+//! namespace, on a thread that enters it; where the kernel has no handler for a protocol, from
+//! `/proc/net`. Links, addresses and the kernel's own sockets come along. The rules:
+//!
+//! * **Nothing fails as a whole.** What could not be read is a [`Gap`] that names the namespace, the
+//!   protocol, the operation and its error; the rest is there.
+//! * **A missing handler is not an empty table.** It is read elsewhere, or the kernel lacks the
+//!   protocol.
+//! * **Looking changes nothing.** The kernel may load its own `*_diag` modules, as it does for
+//!   `ss`; it is not asked in ways that would load a protocol (`sctp`, `l2tp`).
+//! * **No allocation per socket.** A busy host has 200,000 of them.
+//!
+//! A namespace without any process and name (kept alive by a descriptor alone) is not found.
+
+mod census;
+mod inet_diag;
+mod kernel_owners;
+mod links;
+mod listing;
+mod packet_diag;
+mod proc_net;
+mod rtnetlink;
+mod transport;
+
+#[doc(hidden)]
+pub mod fuzzing;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::io;
+
+use facts::{Gap, KernelOwner, NetNamespace, NetnsId, Part, Pid, Remedy, Socket};
+
+use crate::netns::{self, Namespace};
+use inet_diag::Ask;
+use kernel_owners::{Families, Owners};
+use listing::{Handlers, Listed};
+
+/// What is wanted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Request {
+    /// Sockets that have a peer too, and those that are not bound; otherwise only what listens,
+    /// receives from anyone, or is bound.
+    pub connected: bool,
+    /// Only the network namespace of the calling thread.
+    pub this_netns_only: bool,
+}
+
+/// What was found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// The namespaces, sorted by id. Each says whether all its sockets are in `sockets`.
+    pub namespaces: Part<Vec<NetNamespace>>,
+    /// Their sockets, in the kernel's order within each table. Known if every namespace is; else
+    /// `Partial`, with the gaps in the namespaces rather than here.
+    pub sockets: Part<Vec<Socket>>,
+    /// The parts of the kernel that hold sockets of their own, sorted.
+    pub kernel_owners: Part<Vec<KernelOwner>>,
+    /// What was not looked for because it costs too much, and cannot be reached by anyone.
+    pub left_out: Vec<Gap>,
+}
+
+/// The network namespace of the calling thread.
+pub fn own_netns() -> io::Result<NetnsId> {
+    netns::own()
+}
+
+/// Lists the sockets. `leaders` tells one process for each namespace that has processes; the
+/// caller's own and pid 1's are found without it.
+pub fn collect(request: &Request, leaders: &BTreeMap<NetnsId, Pid>) -> Found {
+    let (namespaces, gaps) = netns::find(leaders, request.this_netns_only);
+    let (ask, left_out) = ask(*request, namespaces.len());
+    let kernel = Kernel { ask, handlers: Handlers::default(), families: Families::default() };
+    let mut found = Collection::default();
+    for namespace in &namespaces {
+        let looked = namespace.enter(|| Looked::at(namespace, &kernel, &namespaces));
+        found.add(namespace, looked);
+    }
+    Found { left_out, ..found.finish(&namespaces, gaps) }
+}
+
+/// What to ask sock_diag for, and what that leaves out.
+fn ask(request: Request, namespaces: usize) -> (Ask, Vec<Gap>) {
+    let mut left_out = Vec::new();
+    if !request.connected
+        && let Some(count) = census::too_many_tcp(namespaces)
+    {
+        left_out.push(Gap::new(
+            "TCP sockets that are bound but do not listen",
+            format!("not looked for among {count} TCP sockets; a listing of all sockets has them"),
+        ));
+    }
+    let inactive = left_out.is_empty();
+    (Ask { connected: request.connected, inactive, subflows: false }, left_out)
+}
+
+/// What is the same in every namespace, and so asked once.
+#[derive(Debug)]
+struct Kernel {
+    ask: Ask,
+    handlers: Handlers,
+    families: Families,
+}
+
+/// What was seen inside one namespace.
+struct Looked {
+    listed: Listed,
+    links: links::Read,
+    owners: Owners,
+}
+
+impl Looked {
+    /// Reads everything, on a thread that is inside `namespace`.
+    fn at(namespace: &Namespace, kernel: &Kernel, all: &[Namespace]) -> Self {
+        let listed = listing::list(namespace, kernel.ask, &kernel.handlers);
+        let links = links::read(namespace);
+        let owners = kernel_owners::read(namespace, &links.owning, all, &kernel.families);
+        Self { listed, links, owners }
+    }
+}
+
+/// What was seen so far.
+#[derive(Default)]
+struct Collection {
+    namespaces: Vec<NetNamespace>,
+    sockets: Vec<Socket>,
+    owners: Vec<KernelOwner>,
+    owner_gaps: Vec<Gap>,
+}
+
+impl Collection {
+    fn add(&mut self, namespace: &Namespace, looked: Result<Looked, netns::EnterError>) {
+        let mut described = NetNamespace {
+            id: namespace.id,
+            names: namespace.names.clone(),
+            host: namespace.host,
+            own: namespace.own,
+            leader: namespace.leader,
+            links: Part::NotAsked,
+            addresses: Part::NotAsked,
+            sockets: Part::NotAsked,
+        };
+        match looked {
+            Ok(looked) => {
+                described.links = looked.links.links;
+                described.addresses = looked.links.addresses;
+                described.sockets = Part::with_gaps((), looked.listed.gaps);
+                // The first namespace's list is taken as it is: it is the big one.
+                if self.sockets.is_empty() {
+                    self.sockets = looked.listed.sockets;
+                } else {
+                    self.sockets.extend(looked.listed.sockets);
+                }
+                self.owners.extend(looked.owners.owners);
+                self.owner_gaps.extend(looked.owners.gaps);
+            }
+            Err(error) => {
+                let gap = |what: &str| {
+                    let what = format!("{what} of {}", namespace.label());
+                    Gap { what, why: error.to_string(), remedy: error.remedy() }
+                };
+                described.links = Part::unreadable(gap("interfaces"));
+                described.addresses = Part::unreadable(gap("addresses"));
+                described.sockets = Part::unreadable(gap("sockets"));
+            }
+        }
+        self.namespaces.push(described);
+    }
+
+    fn finish(mut self, namespaces: &[Namespace], gaps: Vec<Gap>) -> Found {
+        let files = kernel_owners::from_files(namespaces);
+        self.owners.extend(files.owners);
+        self.owner_gaps.extend(files.gaps);
+        self.owners.sort_unstable();
+        self.owners.dedup();
+        self.owner_gaps.sort_unstable();
+        self.owner_gaps.dedup();
+        let whole = gaps.is_empty() && self.namespaces.iter().all(|n| n.sockets.is_complete());
+        let sockets = match gaps.first() {
+            Some(gap) if self.namespaces.is_empty() => Part::unreadable(gap.clone()),
+            _ if whole => Part::known(self.sockets),
+            _ => Part::Partial { value: self.sockets, gaps: vec![] },
+        };
+        Found {
+            namespaces: Part::with_gaps(self.namespaces, gaps),
+            sockets,
+            kernel_owners: Part::with_gaps(self.owners, self.owner_gaps),
+            left_out: vec![],
+        }
+    }
+}
+
+/// A gap, with root as its remedy if that is what is missing.
+fn gap(what: String, why: String, denied: bool) -> Gap {
+    let gap = Gap::new(what, why);
+    if denied { gap.remedied_by(Remedy::Root) } else { gap }
+}

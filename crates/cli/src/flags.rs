@@ -1,0 +1,220 @@
+//! The flags, parsed without effects: no file is opened and no host is read here.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
+
+use crate::exit;
+
+/// The command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "whyopen",
+    version,
+    about = "Says for every open socket of this host what it is, who holds it and who can reach it",
+    after_help = exit::HELP,
+    after_long_help = LONG_HELP,
+    args_conflicts_with_subcommands = true,
+    disable_help_subcommand = true
+)]
+pub(crate) struct Invocation {
+    /// What to do instead of showing sockets.
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+    /// What to show.
+    #[command(flatten)]
+    pub(crate) view: ViewFlags,
+}
+
+/// What stands at the end of `--help` and in the manual page.
+const LONG_HELP: &str = "\
+Targets:
+  111  :111            a port; a number that is no open port is a process id
+  111/udp  tcp/111     a port of one protocol
+  [::1]:631            an address and port; 127.0.0.1:631/tcp; an address alone
+  pid:612              a process
+  rpcbind.socket       a systemd unit, with or without its suffix
+  sshd                 a process name
+  web  0a1b2c          a container, by name or the beginning of its id
+  icmp6  raw  packet   sockets without ports
+  ssh  portmapper      a registered service
+  blue                 a network namespace
+A bare name is looked for as a unit, process, container and namespace, then as a service. To say
+which is meant: unit:NAME process:NAME container:NAME netns:NAME service:NAME port:N pid:N.
+A target that has the name of a subcommand is written after two dashes: whyopen -- snapshot.
+
+Exit codes:
+  0  done, and nothing was found that --fail-on asks about
+  1  a finding is at or above the severity of --fail-on
+  2  something could not be read or judged, and --strict was given
+  3  an error: wrong flags, an unreadable file, a host that could not be read
+  4  a target was not found
+Where several apply: 3, then 4, then 1, then 2.
+
+Environment:
+  NO_COLOR, CLICOLOR=0, CLICOLOR_FORCE=1 and TERM=dumb are respected; COLUMNS is the width where
+  the output is no terminal.";
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Print everything that was read as JSON, for --from on any machine
+    Snapshot(SnapshotFlags),
+    /// Print the JSON schema of -o json
+    Schema,
+    /// Print completions for a shell
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page (roff)
+    Man,
+}
+
+/// Flags of `snapshot`.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct SnapshotFlags {
+    /// Keep command lines; they may hold secrets
+    #[arg(long)]
+    pub(crate) with_args: bool,
+    /// How the host is read.
+    #[command(flatten)]
+    pub(crate) read: ReadFlags,
+}
+
+/// How the host is read.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub(crate) struct ReadFlags {
+    /// Connected sockets as well
+    #[arg(short, long)]
+    pub(crate) connected: bool,
+    /// Only the network namespace this runs in
+    #[arg(long)]
+    pub(crate) this_netns: bool,
+    /// Find holders by walking /proc, without BPF
+    #[arg(long)]
+    pub(crate) no_bpf: bool,
+}
+
+/// Flags of the views.
+#[derive(Debug, Args)]
+pub(crate) struct ViewFlags {
+    /// What to show in detail: a port, address, process, unit, container, protocol or service
+    #[arg(value_name = "TARGET")]
+    pub(crate) targets: Vec<String>,
+    /// Everything: loopback sockets and sockets that are bound but not open, line by line
+    #[arg(short, long)]
+    pub(crate) all: bool,
+    /// The form of the output
+    #[arg(short, long, value_enum, default_value_t = Format::Text)]
+    pub(crate) output: Format,
+    /// Show a saved snapshot instead of this host; - for standard input
+    #[arg(long, value_name = "FILE")]
+    pub(crate) from: Option<PathBuf>,
+    /// How the host is read.
+    #[command(flatten)]
+    pub(crate) read: ReadFlags,
+    /// Read command lines too, to tell more about port forwarders; they are never shown
+    #[arg(long)]
+    pub(crate) with_args: bool,
+    /// Exit with 1 if there is a finding of this severity or a higher one
+    #[arg(long, value_enum, value_name = "SEVERITY")]
+    pub(crate) fail_on: Option<FailOn>,
+    /// Exit with 2 if something could not be read or judged
+    #[arg(long)]
+    pub(crate) strict: bool,
+    /// When to use colour
+    #[arg(long, value_enum, default_value_t = When::Auto)]
+    pub(crate) color: When,
+    /// The width in columns, 60 to 96; that of the terminal if not given
+    #[arg(long, value_name = "N")]
+    pub(crate) width: Option<usize>,
+}
+
+/// The form of the output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    Text,
+    /// One JSON document; `whyopen schema` describes it.
+    Json,
+    /// One JSON object for each socket, then a summary.
+    Ndjson,
+}
+
+/// A severity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FailOn {
+    /// Any finding.
+    Info,
+    /// Low and above.
+    Low,
+    /// Medium and above.
+    Medium,
+    /// High only.
+    High,
+}
+
+/// When to use colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum When {
+    /// On a terminal that shows it, unless the environment says no.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// Parses the command line. Help, the version and mistakes are printed, and end the run with the
+/// exit code given.
+pub(crate) fn parse() -> Result<Invocation, ExitCode> {
+    Invocation::try_parse().map_err(|error| {
+        // If nobody reads it, it need not be printed.
+        let _ = error.print();
+        if error.use_stderr() { ExitCode::from(exit::ERROR) } else { ExitCode::SUCCESS }
+    })
+}
+
+/// The definition of the flags, for completions and the manual page.
+pub(crate) fn definition() -> clap::Command {
+    Invocation::command()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        definition().debug_assert();
+    }
+
+    #[test]
+    fn both_helps_tell_the_exit_codes() {
+        assert!(LONG_HELP.contains(exit::HELP));
+    }
+
+    #[test]
+    fn numbers_and_names_are_targets() {
+        let targets = |args: &[&str]| {
+            let all = ["whyopen"].iter().chain(args);
+            let parsed = Invocation::try_parse_from(all).map_err(|e| e.kind())?;
+            let command = parsed.command.is_some();
+            Ok::<_, clap::error::ErrorKind>((parsed.view.targets, command))
+        };
+        let check = |args: &[&str], expect: &[&str]| {
+            let expect = expect.iter().map(|s| (*s).to_owned()).collect();
+            assert_eq!(targets(args), Ok((expect, false)), "{args:?}");
+        };
+        check(&[], &[]);
+        check(&["111", "udp/53", "-a"], &["111", "udp/53"]);
+        check(&["-o", "json", ":22"], &[":22"]);
+        check(&["--", "snapshot"], &["snapshot"]);
+        check(&["snapshots"], &["snapshots"]);
+        check(&["help"], &["help"]);
+        assert_eq!(targets(&["snapshot"]), Ok((vec![], true)));
+        assert!(targets(&["111", "--wrong"]).is_err());
+    }
+}

@@ -1,0 +1,20 @@
+//! The host as it is now: the one place where `whyopen` meets `collect`.
+
+use collect::{Details, Method, Request};
+use facts::{Pid, Snapshot};
+
+use crate::flags::ReadFlags;
+
+/// Reads the host. What could not be read is in the snapshot, as its gaps.
+pub(crate) fn snapshot(flags: ReadFlags) -> Snapshot {
+    collect::snapshot(Request {
+        connected: flags.connected,
+        this_netns_only: flags.this_netns,
+        method: if flags.no_bpf { Method::Proc } else { Method::Fastest },
+    })
+}
+
+/// Adds what only a closer look shows of these processes: executables, packages, units.
+pub(crate) fn details(snapshot: &mut Snapshot, pids: &[Pid], with_args: bool) {
+    collect::details(snapshot, &Details { pids: pids.iter().copied().collect(), args: with_args });
+}

@@ -1,0 +1,167 @@
+//! What each invocation shows.
+
+use std::collections::BTreeSet;
+use std::io::Write as _;
+use std::time::{Duration, Instant};
+
+use facts::{Pid, Snapshot};
+use judge::finding::Severity;
+use judge::row::Row;
+use judge::target::{self, Target};
+use judge::{Judgement, judge};
+use report::escape::Text;
+use report::json::{self, Selection};
+use report::text::{self, View};
+
+use crate::exit::{self, Outcome};
+use crate::flags::{self, FailOn, Format, SnapshotFlags, ViewFlags};
+use crate::{host, load, output};
+
+/// Shows sockets: the first screen, or the targets in detail.
+pub(crate) fn sockets(flags: &ViewFlags) -> anyhow::Result<Outcome> {
+    let started = Instant::now();
+    let targets = parse(&flags.targets)?;
+    let mut snapshot = match &flags.from {
+        Some(path) => load::snapshot(path)?,
+        None => host::snapshot(flags.read),
+    };
+    if flags.from.is_none() && (!targets.is_empty() || flags.with_args) {
+        let pids = holders(&judge(&snapshot), &targets);
+        host::details(&mut snapshot, &pids, flags.with_args);
+    }
+    let judgement = judge(&snapshot);
+    let Some(rows) = resolve(&judgement, &targets) else { return Ok(Outcome::NotFound) };
+    let took = flags.from.is_none().then(|| started.elapsed());
+    write(&judgement, &rows, flags, took)?;
+    Ok(outcome(&judgement, flags))
+}
+
+/// Reads all targets before the host is read.
+fn parse(words: &[String]) -> anyhow::Result<Vec<Target>> {
+    Ok(words.iter().map(|word| target::parse(word)).collect::<Result<_, _>>()?)
+}
+
+/// The rows of all targets, each once; none if a target was not found, after saying so.
+fn resolve<'j, 'a>(judgement: &'j Judgement<'a>, targets: &[Target]) -> Option<Vec<&'j Row<'a>>> {
+    let mut rows: Vec<&Row<'_>> = Vec::new();
+    let mut all_found = true;
+    for target in targets {
+        match target::resolve(judgement, target) {
+            Ok(found) => {
+                if let Some(note) = text::note(judgement, target, &found) {
+                    exit::complain(&note);
+                }
+                rows.extend(found.rows);
+            }
+            Err(missing) => {
+                all_found = false;
+                text::not_found(&missing).iter().for_each(exit::complain);
+            }
+        }
+    }
+    // In the order of the judgement, which is the order in memory.
+    rows.sort_by_key(|row| std::ptr::from_ref(*row));
+    rows.dedup_by(|a, b| std::ptr::eq(*a, *b));
+    all_found.then_some(rows)
+}
+
+/// The processes that hold what the targets mean; without targets, what holds anything.
+fn holders(judgement: &Judgement<'_>, targets: &[Target]) -> Vec<Pid> {
+    let found = |t| target::resolve(judgement, t).map(|found| found.rows).unwrap_or_default();
+    let rows: Vec<&Row<'_>> = if targets.is_empty() {
+        judgement.rows.iter().collect()
+    } else {
+        targets.iter().flat_map(found).collect()
+    };
+    let pids: BTreeSet<Pid> =
+        rows.into_iter().flat_map(|row| judgement.holders(row)).map(|h| h.pid).collect();
+    pids.into_iter().collect()
+}
+
+/// Writes the rows, or everything if there were no targets.
+fn write(
+    judgement: &Judgement<'_>,
+    rows: &[&Row<'_>],
+    flags: &ViewFlags,
+    took: Option<Duration>,
+) -> anyhow::Result<()> {
+    let mut out = output::stdout();
+    let selection = Selection {
+        rows: (!flags.targets.is_empty()).then_some(rows),
+        connected: flags.read.connected,
+    };
+    match flags.output {
+        Format::Json => json::document(&mut out, judgement, selection)?,
+        Format::Ndjson => json::lines(&mut out, judgement, selection)?,
+        Format::Text => {
+            let view = View {
+                screen: output::screen(flags.color, flags.width),
+                all: flags.all,
+                connected: flags.read.connected,
+                note: took.map_or(Text::fixed("saved snapshot"), Text::seconds),
+            };
+            if flags.targets.is_empty() {
+                text::overview(&mut out, judgement, &view)?;
+            } else {
+                text::detail(&mut out, judgement, rows, &view)?;
+            }
+        }
+    }
+    Ok(out.flush()?)
+}
+
+/// How the run ends.
+fn outcome(judgement: &Judgement<'_>, flags: &ViewFlags) -> Outcome {
+    let least = flags.fail_on.map(|severity| match severity {
+        FailOn::Info => Severity::Info,
+        FailOn::Low => Severity::Low,
+        FailOn::Medium => Severity::Medium,
+        FailOn::High => Severity::High,
+    });
+    if least.is_some_and(|least| judgement.findings.iter().any(|f| f.severity >= least)) {
+        Outcome::Finding
+    } else if flags.strict && !judgement.gaps.is_empty() {
+        Outcome::Incomplete
+    } else {
+        Outcome::Done
+    }
+}
+
+/// Prints a snapshot of the host, with all that any view needs.
+pub(crate) fn snapshot(flags: SnapshotFlags) -> anyhow::Result<Outcome> {
+    let mut snapshot: Snapshot = host::snapshot(flags.read);
+    let pids = holders(&judge(&snapshot), &[]);
+    host::details(&mut snapshot, &pids, flags.with_args);
+    let mut out = output::stdout();
+    serde_json::to_writer(&mut out, &snapshot).map_err(std::io::Error::from)?;
+    out.write_all(b"\n")?;
+    out.flush()?;
+    Ok(Outcome::Done)
+}
+
+/// Prints the schema of the JSON.
+pub(crate) fn schema() -> anyhow::Result<Outcome> {
+    let mut out = output::stdout();
+    report::schema::write(&mut out)?;
+    out.flush()?;
+    Ok(Outcome::Done)
+}
+
+/// Prints completions.
+pub(crate) fn completions(shell: clap_complete::Shell) -> anyhow::Result<Outcome> {
+    // Into memory first: the generator panics when it cannot write.
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut flags::definition(), "whyopen", &mut text);
+    let mut out = output::stdout();
+    out.write_all(&text)?;
+    out.flush()?;
+    Ok(Outcome::Done)
+}
+
+/// Prints the manual page.
+pub(crate) fn man() -> anyhow::Result<Outcome> {
+    let mut out = output::stdout();
+    clap_mangen::Man::new(flags::definition()).render(&mut out)?;
+    out.flush()?;
+    Ok(Outcome::Done)
+}

@@ -1,0 +1,322 @@
+//! Runs the binary over saved snapshots: exit codes, errors, flags.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+/// A folder with every sample host as a saved snapshot.
+struct Saved(tempfile::TempDir);
+
+impl Saved {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, snapshot) in judge::sample::all() {
+            let text = serde_json::to_vec(&snapshot).unwrap();
+            std::fs::write(folder.path().join(format!("{name}.json")), text).unwrap();
+        }
+        Self(folder)
+    }
+
+    fn path(&self, host: &str) -> PathBuf {
+        self.0.path().join(format!("{host}.json"))
+    }
+
+    /// Runs `whyopen --from HOST.json ARGS`.
+    fn run(&self, host: &str, args: &[&str]) -> Output {
+        let path = self.path(host);
+        let mut all = vec!["--from", path.to_str().unwrap()];
+        all.extend(args);
+        whyopen(&all)
+    }
+}
+
+fn whyopen(args: &[&str]) -> Output {
+    command().args(args).output().unwrap()
+}
+
+fn command() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_whyopen"));
+    for name in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "COLUMNS"] {
+        command.env_remove(name);
+    }
+    command
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+#[test]
+fn exit_codes() {
+    let saved = Saved::new();
+    let check = |host: &str, args: &[&str], expect: i32| {
+        let output = saved.run(host, args);
+        assert_eq!(output.status.code(), Some(expect), "{host} {args:?}: {}", stderr(&output));
+    };
+    check("rpcbind", &[], 0);
+    check("rpcbind", &["--strict"], 2);
+    check("rpcbind", &["--fail-on", "info"], 0);
+    check("prefork", &["--fail-on", "medium"], 1);
+    check("prefork", &["--fail-on", "medium", "--strict"], 1);
+    check("prefork", &["--fail-on", "high"], 0);
+    check("prefork", &["--fail-on", "high", "--strict"], 2);
+    check("rpcbind", &["111"], 0);
+    check("rpcbind", &["4444"], 4);
+    check("rpcbind", &["111", "4444", "--strict"], 4);
+    check("rpcbind", &["22/tpc"], 3);
+    check("rpcbind", &["--no-such-flag"], 3);
+    check("no_such_host", &[], 3);
+    check("empty", &[], 0);
+    assert_eq!(whyopen(&["--help"]).status.code(), Some(0));
+}
+
+#[test]
+fn targets() {
+    let saved = Saved::new();
+    let check = |host: &str, target: &str, expect: &[&str]| {
+        let output = saved.run(host, &[target, "-o", "ndjson"]);
+        let mut found: Vec<String> = stdout(&output)
+            .lines()
+            .filter_map(|line| {
+                let value: serde_json::Value = serde_json::from_str(line).unwrap();
+                let address = value.get("address")?.as_str()?.to_owned();
+                Some(format!("{} {address} {}", value["protocol"].as_str()?, value["port"]))
+            })
+            .collect();
+        found.sort();
+        assert_eq!(found, expect, "{host} {target}: {}", stderr(&output));
+    };
+    let all = ["tcp 0.0.0.0 111", "tcp :: 111", "udp 0.0.0.0 111", "udp :: 111"];
+    for target in [
+        "111",
+        ":111",
+        "*:111",
+        "port:111",
+        "rpcbind",
+        "rpcbind.socket",
+        "rpcbind.service",
+        "612",
+        "pid:612",
+        "pid:1",
+        "process:systemd",
+        "unit:rpcbind",
+        "portmapper",
+        "sunrpc",
+    ] {
+        check("rpcbind", target, &all);
+    }
+    check("rpcbind", "111/udp", &["udp 0.0.0.0 111", "udp :: 111"]);
+    check("rpcbind", "tcp/111", &["tcp 0.0.0.0 111", "tcp :: 111"]);
+    check("rpcbind", "[::]:111/tcp", &["tcp :: 111"]);
+    check("rpcbind", "192.0.2.10:22", &["tcp 0.0.0.0 22"]);
+    check("rpcbind", "127.0.0.1:22", &["tcp 0.0.0.0 22"]);
+    check("rpcbind", "ssh", &["tcp 0.0.0.0 22", "tcp :: 22"]);
+    check("loopback", "[::1]:631", &["tcp ::1 631"]);
+    check("loopback", "127.0.0.1:631/tcp", &["tcp 127.0.0.1 631"]);
+    check("stacks", "192.0.2.10:7001", &["tcp :: 7001"]);
+    check("stacks", "192.0.2.10:7002", &[]);
+    check("stacks", "192.0.2.10:7003", &["tcp ::ffff:192.0.2.10 7003"]);
+    check("stacks", "fe80::5054:ff:fe12:3456%eth0", &["udp fe80::5054:ff:fe12:3456 546"]);
+    check("stacks", "fe80::5054:ff:fe12:3456%eth1", &[]);
+    check("raw", "icmp6", &["icmp6 :: null"]);
+    check("raw", "58", &[]);
+    check("raw", "packet", &["packet * null"; 4]);
+    check("raw", "ping", &["icmp 0.0.0.0 null"]);
+    check("kernel", "vxlan", &["udp 0.0.0.0 4789", "udp :: 4789"]);
+    check("kernel", "vx0", &["udp 0.0.0.0 4789", "udp :: 4789"]);
+    check("docker", "db", &["tcp 0.0.0.0 5432", "tcp :: 5432"]);
+    check("namespaces", "blue", &["tcp 127.0.0.1 953", "udp 10.9.0.2 53"]);
+    check("namespaces", "container:0123456", &["tcp :: 80"]);
+    check("namespaces", "web", &["tcp :: 80"]);
+    check("no_root", "ssh", &["tcp 0.0.0.0 22", "tcp :: 22"]);
+    check("no_root", "web.service", &["tcp 0.0.0.0 7300"]);
+}
+
+#[test]
+fn a_number_is_a_port_first() {
+    // The pid of sshd is the port of nobody; 53 is both on this host.
+    let mut host = judge::sample::Sample::new();
+    host.process(53, 1, "pid53", 0, "/system.slice/pid53.service");
+    host.process(54, 1, "named", 0, "/system.slice/named.service");
+    host.bind("udp", "0.0.0.0:53", &[(54, 3)]);
+    host.bind("tcp", "0.0.0.0:99", &[(53, 3)]);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("host.json");
+    std::fs::write(&path, serde_json::to_vec(&host.build()).unwrap()).unwrap();
+    let output = whyopen(&["--from", path.to_str().unwrap(), "53"]);
+    assert!(stdout(&output).starts_with("53/udp"), "{}", stdout(&output));
+    assert_eq!(
+        stderr(&output),
+        "whyopen: 53 is taken as a port; there is also a process 53 (pid53): whyopen pid:53\n"
+    );
+}
+
+#[test]
+fn unknown_targets_say_what_was_looked_at() {
+    let saved = Saved::new();
+    let check = |host: &str, target: &str, expect: &str| {
+        let output = saved.run(host, &[target]);
+        assert_eq!(stdout(&output), "");
+        assert_eq!(stderr(&output).replace("whyopen: ", ""), expect, "{host} {target}");
+    };
+    check(
+        "rpcbind",
+        "110",
+        "110: not found as a port or a process id among 6 sockets in 1 network namespace\n\
+         nearest: 111/tcp, 111/udp, 22/tcp\n",
+    );
+    check(
+        "rpcbind",
+        "rpcbnd",
+        "rpcbnd: not found as a unit, process, container, network namespace or service among 6 \
+         sockets in 1 network namespace\nnearest: rpcbind, rpcbind.service, rpcbind.socket\n",
+    );
+    check(
+        "by_hand",
+        "pid:12",
+        "pid:12: not found as a process id among 1 socket in 1 network namespace\n\
+         bash (pid 12) holds no open socket\n",
+    );
+    check(
+        "no_root",
+        "postgres",
+        "postgres: not found as a unit, process, container, network namespace or service among 5 \
+         sockets in 1 network namespace\nnot read: processes that hold sockets of other users: \
+         open /proc/1/fd: permission denied (root can)\n",
+    );
+    check(
+        "rpcbind",
+        "\u{1b}[2J",
+        "\\x1b[2J: not found as a unit, process, container, network namespace or service among 6 \
+         sockets in 1 network namespace\n",
+    );
+}
+
+#[test]
+fn wrong_files_give_one_clear_error() {
+    let saved = Saved::new();
+    let whole = std::fs::read(saved.path("rpcbind")).unwrap();
+    let check = |text: &[u8], expect: &str| {
+        let path = saved.path("wrong");
+        std::fs::write(&path, text).unwrap();
+        let output = whyopen(&["--from", path.to_str().unwrap()]);
+        let error = stderr(&output);
+        assert_eq!(output.status.code(), Some(3));
+        assert_eq!(stdout(&output), "");
+        assert_eq!(error.lines().count(), 1, "{error}");
+        assert!(error.contains("wrong.json") && error.contains(expect), "{error}");
+    };
+    check(&whole[..whole.len() / 2], "not a whole snapshot");
+    check(b"", "is empty");
+    check(b"{}", "not a snapshot of whyopen");
+    check(b"PNG\x00\x1b[2J", "not a whole snapshot");
+    let missing = saved.run("missing", &[]);
+    assert!(stderr(&missing).starts_with("whyopen: open "), "{}", stderr(&missing));
+    assert!(stderr(&missing).contains("No such file"), "{}", stderr(&missing));
+    let folder = whyopen(&["--from", saved.0.path().to_str().unwrap()]);
+    assert!(stderr(&folder).contains("Is a directory"), "{}", stderr(&folder));
+}
+
+#[test]
+fn standard_input_is_read() {
+    let saved = Saved::new();
+    let text = std::fs::read(saved.path("rpcbind")).unwrap();
+    let mut child = command()
+        .args(["--from", "-", "111"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(&text).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(stdout(&output).starts_with("111/tcp 111/udp"), "{}", stdout(&output));
+}
+
+#[test]
+fn nobody_reading_is_no_error() {
+    let saved = Saved::new();
+    let path = saved.0.path().join("busy.json");
+    std::fs::write(&path, serde_json::to_vec(&judge::sample::busy(4000)).unwrap()).unwrap();
+    for format in ["text", "json", "ndjson"] {
+        let mut child = command()
+            .args(["--from", path.to_str().unwrap(), "-o", format])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        assert_eq!((output.status.code(), stderr(&output)), (Some(0), String::new()), "{format}");
+    }
+}
+
+#[test]
+fn colour_only_where_it_is_wanted() {
+    let saved = Saved::new();
+    let path = saved.path("rpcbind");
+    let has_colour = |args: &[&str], env: &[(&str, &str)]| {
+        let mut command = command();
+        command.args(["--from", path.to_str().unwrap()]).args(args);
+        command.envs(env.iter().copied());
+        stdout(&command.output().unwrap()).contains('\u{1b}')
+    };
+    assert!(!has_colour(&[], &[]), "colour in a pipe");
+    assert!(has_colour(&["--color", "always"], &[]));
+    assert!(has_colour(&["--color", "always"], &[("NO_COLOR", "1")]));
+    assert!(has_colour(&[], &[("CLICOLOR_FORCE", "1")]));
+    assert!(!has_colour(&[], &[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")]));
+    assert!(!has_colour(&["--color", "never"], &[("CLICOLOR_FORCE", "1")]));
+}
+
+#[test]
+fn the_width_is_that_of_the_flag_or_of_columns() {
+    let saved = Saved::new();
+    let path = saved.path("by_hand");
+    let widest = |args: &[&str], columns: Option<&str>| {
+        let mut command = command();
+        command.args(["--from", path.to_str().unwrap()]).args(args);
+        if let Some(columns) = columns {
+            command.env("COLUMNS", columns);
+        }
+        let text = stdout(&command.output().unwrap());
+        text.lines().map(|line| line.chars().count()).max().unwrap()
+    };
+    assert_eq!(widest(&[], None), 80);
+    assert_eq!(widest(&[], Some("70")), 70);
+    assert_eq!(widest(&["--width", "96"], Some("70")), 96);
+    assert_eq!(widest(&["--width", "10"], None), 60);
+}
+
+#[test]
+fn two_runs_are_identical() {
+    let saved = Saved::new();
+    for (name, _) in judge::sample::all() {
+        for format in ["text", "json", "ndjson"] {
+            let run = || saved.run(name, &["-a", "-o", format]).stdout;
+            assert_eq!(run(), run(), "{name} {format}");
+        }
+    }
+}
+
+#[test]
+fn the_definition_of_the_flags_makes_completions_and_the_manual() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let text = stdout(&whyopen(&["completions", shell]));
+        assert!(text.contains("--fail-on") || text.contains("fail-on"), "{shell}: {text}");
+    }
+    let man = stdout(&whyopen(&["man"]));
+    assert!(man.starts_with(".ie") || man.contains(".TH whyopen"), "{man}");
+    for word in ["Exit codes", "fail\\-on", "a target was not found"] {
+        assert!(man.contains(word), "the manual page lacks {word}: {man}");
+    }
+}
+
+#[test]
+fn the_schema_is_the_published_one() {
+    let published = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/schema/whyopen-1.json");
+    assert_eq!(whyopen(&["schema"]).stdout, std::fs::read(published).unwrap());
+}

@@ -1,0 +1,98 @@
+//! Finding, naming and entering. Needs root and mount(8).
+
+use std::os::fd::AsRawFd;
+
+use super::*;
+
+#[test]
+fn own_namespace_needs_no_name() {
+    let (namespaces, gaps) = find(&BTreeMap::new(), true);
+    assert_eq!(gaps, []);
+    assert_eq!(namespaces.len(), 1);
+    assert!(namespaces[0].own);
+    assert_eq!(namespaces[0].id, own().unwrap());
+    let caller = std::thread::current().id();
+    assert_eq!(namespaces[0].enter(|| std::thread::current().id()).unwrap(), caller);
+}
+
+#[test]
+fn a_plain_file_is_a_gap() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("stale"), "").unwrap();
+    let same = folder.path().join("..").join(folder.path().file_name().unwrap());
+    let (namespaces, gaps) = find_in(&BTreeMap::new(), false, &[folder.path(), &same]);
+    assert!(namespaces.iter().all(|n| n.own || n.host), "{namespaces:?}");
+    assert_eq!(gaps.len(), 1);
+    assert!(gaps[0].why.contains("stale: not a namespace"), "{gaps:?}");
+}
+
+/// Runs mount(8) in the calling thread's mount namespace.
+fn mount(arguments: &[&str]) {
+    let status = std::process::Command::new("mount").args(arguments).status();
+    assert!(status.expect("run mount(8)").success(), "mount {arguments:?}");
+}
+
+#[test]
+fn a_name_leads_to_its_namespace() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("blue");
+    std::fs::write(&path, "").unwrap();
+    let namespace = made();
+    let id = id(namespace.metadata().unwrap().ino()).unwrap();
+    let found = std::thread::scope(|scope| {
+        let bind_and_find = || {
+            #[allow(unsafe_code, reason = "unshare of a namespace has no safe wrapper")]
+            // SAFETY: the thread leaves its mount namespace only, not its descriptors.
+            unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWNS) }
+                .expect("unshare(CLONE_NEWNS): this test needs root");
+            mount(&["--make-rprivate", "/"]);
+            let fd = format!("/proc/{}/fd/{}", std::process::id(), namespace.as_raw_fd());
+            mount(&["--bind", &fd, path.to_str().unwrap()]);
+            let (namespaces, gaps) = find_in(&BTreeMap::new(), false, &[folder.path()]);
+            assert_eq!(gaps, []);
+            let named = namespaces.into_iter().find(|n| n.id == id).unwrap();
+            let inside = named.enter(own).unwrap().unwrap();
+            (named, inside)
+        };
+        scope.spawn(bind_and_find).join().unwrap()
+    });
+    assert_eq!(found.0.label(), "network namespace blue");
+    assert_eq!((found.0.host, found.0.own, found.0.leader), (false, false, None));
+    assert_eq!(found.1, id);
+}
+
+#[test]
+fn a_process_that_ended_is_named() {
+    // Above the largest pid there can be (PID_MAX_LIMIT is 2^22).
+    let leaders = BTreeMap::from([(NetnsId(7), Pid(4_194_305))]);
+    let (namespaces, _) = find_in(&leaders, false, &[]);
+    let gone = namespaces.iter().find(|n| n.id == NetnsId(7)).unwrap();
+    let error = gone.enter(|| ()).unwrap_err();
+    assert!(error.to_string().starts_with("open /proc/4194305/ns/net"), "{error}");
+    assert_eq!(error.remedy(), Some(Remedy::Retry));
+}
+
+#[test]
+fn a_reused_pid_is_not_entered() {
+    let leaders = BTreeMap::from([(NetnsId(7), Pid(std::process::id()))]);
+    let (namespaces, _) = find_in(&leaders, false, &[]);
+    let moved = namespaces.iter().find(|n| n.id == NetnsId(7)).unwrap();
+    let error = moved.enter(|| ()).unwrap_err();
+    assert!(matches!(error, EnterError::Moved { .. }), "{error}");
+}
+
+#[test]
+fn a_namespace_of_its_own_is_not_the_hosts() {
+    let is_host = || find(&BTreeMap::new(), true).0[0].host;
+    assert!(!enter(made().as_fd(), is_host).unwrap());
+}
+
+#[test]
+fn a_thread_enters_and_the_caller_stays() {
+    let before = own().unwrap();
+    let fd = made();
+    let inside = enter(fd.as_fd(), own).unwrap().unwrap();
+    assert_ne!(inside, before);
+    assert_eq!(u64::from(inside.0), fd.metadata().unwrap().ino());
+    assert_eq!(own().unwrap(), before);
+}

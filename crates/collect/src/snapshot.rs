@@ -1,0 +1,292 @@
+//! The composition: one look at the host, and a closer one at some of its processes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use facts::{
+    CgroupId, Collector, ContainerEngine, ContainerRef, Gap, Holder, Inode, NetnsId, Part, Pid,
+    Placement, Process, Snapshot, Socket, Uid,
+};
+
+use crate::holders::{Finder, Found as Held, Method};
+use crate::owners::{containers, packages, systemd};
+use crate::{cgroups, host, sockets, users};
+
+/// How long systemd may take to answer, all questions together.
+const SYSTEMD_LIMIT: Duration = Duration::from_secs(2);
+
+/// What to look at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Request {
+    /// Connected and unbound sockets too.
+    pub connected: bool,
+    /// Only the network namespace that whyopen runs in.
+    pub this_netns_only: bool,
+    /// How to find holders.
+    pub method: Method,
+}
+
+/// Which processes to look at more closely.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Details {
+    /// These.
+    pub pids: BTreeSet<Pid>,
+    /// Their command lines too, which may hold secrets.
+    pub args: bool,
+}
+
+/// Reads the host. Cannot fail as a whole: what could not be read is a gap of its part.
+pub fn snapshot(request: Request) -> Snapshot {
+    let mut finder = Finder::open(request.method, request.connected);
+    let (leaders, leader_gaps) = leaders(&mut finder, request);
+    let asked =
+        sockets::Request { connected: request.connected, this_netns_only: request.this_netns_only };
+    let found = sockets::collect(&asked, &leaders);
+    let held = finder.holders(&inodes(found.sockets.items()));
+
+    let mut snapshot = Snapshot::new(collector(request, &held), host::read());
+    snapshot.namespaces = found.namespaces;
+    snapshot.sockets = found.sockets;
+    snapshot.kernel_owners = found.kernel_owners;
+    snapshot.holders = held.holders;
+    snapshot.processes = held.processes;
+    snapshot.gaps.extend(leader_gaps);
+    snapshot.gaps.extend(found.left_out);
+    snapshot.sort();
+    look_again(&mut snapshot, asked, &leaders);
+    place(&mut snapshot, &finder);
+    snapshot.units = socket_units(&snapshot);
+    snapshot.containers = containers(&snapshot);
+    snapshot.users = users::names(&uids(&snapshot));
+    snapshot.sort();
+    snapshot
+}
+
+/// Reads more about some processes and everything that stands behind them: their executables, the
+/// packages of these, their units, and on request their command lines.
+pub fn details(snapshot: &mut Snapshot, wanted: &Details) {
+    let finder = Finder::open(Method::Proc, false);
+    let mut pids: BTreeSet<Pid> = wanted.pids.clone();
+    for pid in &wanted.pids {
+        pids.extend(ancestors(snapshot, *pid));
+    }
+    let pids: Vec<Pid> = pids.into_iter().collect();
+    let mut gaps = Vec::new();
+    if let Part::Known { value } | Part::Partial { value, .. } = &mut snapshot.processes {
+        gaps.extend(finder.executables(value, &pids));
+        if wanted.args {
+            gaps.extend(finder.args(value, &pids));
+        }
+    }
+    snapshot.gaps.extend(gaps);
+
+    let paths: BTreeSet<&str> = wanted
+        .pids
+        .iter()
+        .filter(|pid| shares_our_files(**pid))
+        .filter_map(|pid| snapshot.process(*pid)?.executable.as_ref())
+        .map(|executable| executable.path.as_str())
+        .collect();
+    snapshot.packages = packages::owning(Path::new("/"), &paths.into_iter().collect::<Vec<_>>());
+    let units = units_of(snapshot, &wanted.pids);
+    let units: Vec<&str> = units.iter().map(String::as_str).collect();
+    snapshot.units = systemd::units(&units, holds_for_systemd(snapshot), SYSTEMD_LIMIT);
+    snapshot.sort();
+}
+
+/// One process for each network namespace.
+fn leaders(finder: &mut Finder, request: Request) -> (BTreeMap<NetnsId, Pid>, Vec<Gap>) {
+    if request.this_netns_only {
+        return (BTreeMap::new(), Vec::new());
+    }
+    let part = finder.namespaces();
+    (part.value().cloned().unwrap_or_default(), part.gaps().to_vec())
+}
+
+/// How this snapshot was taken.
+fn collector(request: Request, held: &Held) -> Collector {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Collector {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        taken_at_ms: u64::try_from(now.as_millis()).unwrap_or(u64::MAX),
+        uid: Uid(rustix::process::geteuid().as_raw()),
+        pid: Pid(std::process::id()),
+        netns: sockets::own_netns().unwrap_or_default(),
+        this_netns_only: request.this_netns_only,
+        connected: request.connected,
+        holders_by: held.method,
+    }
+}
+
+/// The inodes of the sockets, sorted, without the 0 of those that have none.
+fn inodes(sockets: &[Socket]) -> Vec<Inode> {
+    let mut inodes: Vec<Inode> =
+        sockets.iter().map(|socket| socket.inode).filter(|inode| inode.0 != 0).collect();
+    inodes.sort_unstable();
+    inodes.dedup();
+    inodes
+}
+
+/// Open sockets that have an inode, but neither a holder nor a part of the kernel behind them.
+fn unheld(snapshot: &Snapshot) -> Vec<Inode> {
+    let owners = snapshot.kernel_owners.items();
+    let of_kernel = |socket: &Socket| {
+        owners.iter().any(|owner| {
+            owner.netns == socket.netns
+                && owner.protocol == socket.protocol
+                && Some(owner.port) == socket.port()
+        })
+    };
+    let open = snapshot.sockets.items().iter().filter(|socket| socket.is_open());
+    let unheld = open.filter(|socket| {
+        socket.inode.0 != 0 && snapshot.holders_of(socket.inode).is_empty() && !of_kernel(socket)
+    });
+    let mut inodes: Vec<Inode> = unheld.map(|socket| socket.inode).collect();
+    inodes.sort_unstable();
+    inodes.dedup();
+    inodes
+}
+
+/// Looks a second time at open sockets without a holder: since sockets and holders are read one
+/// after the other, one that was closed or handed over in between would else seem to be nobody's.
+/// What is still there and still nobody's is then looked for in the tables of io_uring.
+fn look_again(snapshot: &mut Snapshot, asked: sockets::Request, leaders: &BTreeMap<NetnsId, Pid>) {
+    let before = unheld(snapshot);
+    if before.is_empty() || snapshot.holders.value().is_none() {
+        return;
+    }
+    let asked = sockets::Request { connected: false, ..asked };
+    let still = inodes(sockets::collect(&asked, leaders).sockets.items());
+    let gone =
+        |inode: Inode| before.binary_search(&inode).is_ok() && still.binary_search(&inode).is_err();
+    if let Part::Known { value } | Part::Partial { value, .. } = &mut snapshot.sockets {
+        value.retain(|socket| !gone(socket.inode));
+    }
+    let there: Vec<Inode> = before.iter().copied().filter(|inode| !gone(*inode)).collect();
+    if there.is_empty() {
+        return;
+    }
+    // By /proc, whatever way was taken before: what one way misses the other may know, and one that
+    // is refused says so.
+    let mut finder = Finder::open(Method::Proc, false);
+    let mut held = finder.holders(&there);
+    let nobodys: Vec<Inode> = there
+        .into_iter()
+        .filter(|inode| !held.holders.items().iter().any(|holder| holder.inode == *inode))
+        .collect();
+    finder.add_io_uring(&nobodys, &mut held);
+    if let Part::Known { value } | Part::Partial { value, .. } = &mut held.processes {
+        value.retain(|process| snapshot.process(process.pid).is_none());
+    }
+    snapshot.holders.add(held.holders);
+    snapshot.processes.add(held.processes);
+    snapshot.sort();
+}
+
+/// Finds the paths of the cgroups that sockets and processes refer to.
+fn place(snapshot: &mut Snapshot, finder: &Finder) {
+    let sockets = snapshot.sockets.items().iter().filter_map(|socket| socket.cgroup);
+    let processes = snapshot.processes.items().iter().filter_map(|process| process.cgroup);
+    let mut wanted: Vec<CgroupId> = sockets.chain(processes).collect();
+    wanted.sort_unstable();
+    wanted.dedup();
+    snapshot.cgroups = cgroups::paths(&wanted);
+    let cgroups = snapshot.cgroups.items().to_vec();
+    if let Part::Known { value } | Part::Partial { value, .. } = &mut snapshot.processes {
+        finder.cgroup_paths(value, &cgroups);
+    }
+}
+
+/// Whether systemd itself holds a socket whose cgroup does not name its socket unit.
+fn holds_for_systemd(snapshot: &Snapshot) -> bool {
+    let held_by_init: BTreeSet<Inode> = snapshot
+        .holders
+        .items()
+        .iter()
+        .filter(|holder| holder.pid == Pid(1))
+        .map(|holder| holder.inode)
+        .collect();
+    snapshot.sockets.items().iter().filter(|s| held_by_init.contains(&s.inode)).any(|socket| {
+        let path = socket.cgroup.and_then(|id| snapshot.cgroup_path(id));
+        !path.is_some_and(|path| {
+            Placement::of(path).unit.is_some_and(|unit| unit.ends_with(".socket"))
+        })
+    })
+}
+
+/// The active socket units, where they are needed to tell which of them a socket of pid 1 is.
+fn socket_units(snapshot: &Snapshot) -> Part<Vec<facts::SystemdUnit>> {
+    if holds_for_systemd(snapshot) {
+        systemd::units(&[], true, SYSTEMD_LIMIT)
+    } else {
+        Part::NotAsked
+    }
+}
+
+/// The units of these processes, and those of the sockets they hold.
+fn units_of(snapshot: &Snapshot, pids: &BTreeSet<Pid>) -> BTreeSet<String> {
+    let processes = pids.iter().filter_map(|pid| snapshot.process(*pid));
+    let mut units: BTreeSet<String> =
+        processes.filter_map(|process| snapshot.placement_of(process).unit).collect();
+    let held: BTreeSet<Inode> = snapshot
+        .holders
+        .items()
+        .iter()
+        .filter(|holder| pids.contains(&holder.pid))
+        .map(|holder: &Holder| holder.inode)
+        .collect();
+    let sockets = snapshot.sockets.items().iter().filter(|socket| held.contains(&socket.inode));
+    units.extend(
+        sockets
+            .filter_map(|socket| snapshot.cgroup_path(socket.cgroup?))
+            .filter_map(|path| Placement::of(path).unit),
+    );
+    units
+}
+
+/// Whether a process has the same root directory as we have, so that the host's package managers
+/// speak of its executable: not in a container, nor in a chroot.
+fn shares_our_files(pid: Pid) -> bool {
+    let root = |path: &str| rustix::fs::stat(path).map(|stat| (stat.st_dev, stat.st_ino));
+    matches!((root(&format!("/proc/{pid}/root/")), root("/")), (Ok(its), Ok(ours)) if its == ours)
+}
+
+/// The containers that hold a socket or that docker-proxy holds one for.
+fn containers(snapshot: &Snapshot) -> Part<Vec<facts::Container>> {
+    let paths = snapshot.cgroups.items().iter().map(|cgroup| cgroup.path.as_str());
+    let read = snapshot.processes.items().iter().filter_map(|p| p.cgroup_path.as_deref());
+    let wanted: BTreeSet<ContainerRef> =
+        paths.chain(read).filter_map(|path| Placement::of(path).container).collect();
+    let published = snapshot.processes.items().iter().any(|p| p.comm == "docker-proxy")
+        || wanted.iter().any(|container| container.engine == ContainerEngine::Docker);
+    if wanted.is_empty() && !published {
+        return Part::NotAsked;
+    }
+    containers::collect(Path::new("/"), &wanted.into_iter().collect::<Vec<_>>(), published)
+}
+
+/// The users of sockets and processes.
+fn uids(snapshot: &Snapshot) -> Vec<Uid> {
+    let sockets = snapshot.sockets.items().iter().map(|socket| socket.uid);
+    let processes = snapshot.processes.items().iter().map(|process: &Process| process.uid);
+    let mut uids: Vec<Uid> = sockets.chain(processes).collect();
+    uids.sort_unstable();
+    uids.dedup();
+    uids
+}
+
+/// The parents of a process, up to the first.
+fn ancestors(snapshot: &Snapshot, pid: Pid) -> Vec<Pid> {
+    let mut chain: Vec<Pid> = Vec::new();
+    let mut at = snapshot.process(pid);
+    while let Some(process) = at {
+        let parent = process.parent;
+        if parent == Pid(0) || parent == pid || chain.contains(&parent) {
+            break;
+        }
+        chain.push(parent);
+        at = snapshot.process(parent);
+    }
+    chain
+}

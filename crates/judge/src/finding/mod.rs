@@ -1,0 +1,76 @@
+//! Findings: what is wrong with something that listens, each with what to do about it. What holds
+//! for the host as a whole, or could not be read, is a gap and not a finding.
+
+mod accept_queue;
+mod by_hand;
+mod replaced_executable;
+
+use std::fmt;
+
+use crate::Judgement;
+use crate::row::Row;
+
+/// How much a finding matters. In ascending order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Worth knowing.
+    Info,
+    /// Should be put right some day.
+    Low,
+    /// Should be put right soon.
+    Medium,
+    /// Should be put right now.
+    High,
+}
+
+/// Something wrong. Its strings may hold names that the host chose: escape them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// Which kind of finding, for machines: `accept-queue-full`.
+    pub id: &'static str,
+    /// How much it matters.
+    pub severity: Severity,
+    /// What it is about: `tcp/8080`, with the namespace before it unless that is the host's.
+    pub subject: String,
+    /// What is wrong.
+    pub text: String,
+    /// What to do.
+    pub action: String,
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Info => "info",
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+        })
+    }
+}
+
+/// Every finding, the worst first, then in the order of the rows.
+pub(crate) fn all(judgement: &Judgement<'_>) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for row in &judgement.rows {
+        accept_queue::find(judgement, row, &mut found);
+        by_hand::find(judgement, row, &mut found);
+    }
+    replaced_executable::find(judgement, &mut found);
+    // One socket for each family gives the same finding twice.
+    let mut seen = std::collections::HashSet::new();
+    found.retain(|f| seen.insert((f.id, f.subject.clone(), f.text.clone())));
+    found.sort_by_key(|f| std::cmp::Reverse(f.severity));
+    found
+}
+
+/// What a finding about a row is about.
+fn subject(judgement: &Judgement<'_>, row: &Row<'_>) -> String {
+    let protocol = row.protocol_name().unwrap_or("ip");
+    let at = judgement.namespace_of(row).filter(|n| !n.is_host());
+    let namespace = at.map(|n| format!("{} ", n.label)).unwrap_or_default();
+    match row.port() {
+        Some(port) => format!("{namespace}{protocol}/{port}"),
+        None => format!("{namespace}{protocol}"),
+    }
+}

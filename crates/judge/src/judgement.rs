@@ -1,0 +1,175 @@
+//! The judgement: every row with its holders.
+
+use std::collections::HashSet;
+
+use facts::{Gap, NetnsId, Part, Pid, Snapshot, Socket};
+
+use crate::finding::{self, Finding};
+use crate::holder::{Creator, Held, Holding, ProcessHolder};
+use crate::join::{self, Joined};
+use crate::namespace::{self, Namespace};
+use crate::place::{Place, Places};
+use crate::reach;
+use crate::row::Row;
+
+/// What a snapshot means.
+#[derive(Debug)]
+pub struct Judgement<'a> {
+    /// What it was made from.
+    pub snapshot: &'a Snapshot,
+    /// All namespaces, the host's first.
+    pub namespaces: Vec<Namespace<'a>>,
+    /// Every row, in the order of the screen.
+    pub rows: Vec<Row<'a>>,
+    /// What is wrong, the worst first.
+    pub findings: Vec<Finding>,
+    /// What could not be read or judged.
+    pub gaps: Vec<Gap>,
+    holdings: Vec<Holding<'a>>,
+    places: Places<'a>,
+}
+
+/// Judges a snapshot.
+pub fn judge(snapshot: &Snapshot) -> Judgement<'_> {
+    let places = Places::of(snapshot);
+    let namespaces = namespace::all(snapshot, &places);
+    let Joined { rows, holdings } = join::join(snapshot, &namespaces, &places);
+    let gaps = gaps(snapshot);
+    let findings = Vec::new();
+    let mut judgement = Judgement { snapshot, namespaces, rows, findings, gaps, holdings, places };
+    judgement.findings = finding::all(&judgement);
+    judgement
+}
+
+/// What was not read, and what this version does not judge yet.
+fn gaps(snapshot: &Snapshot) -> Vec<Gap> {
+    let mut gaps = snapshot.all_gaps();
+    gaps.push(Gap::new("who can reach each socket", reach::NOT_EVALUATED));
+    gaps.push(Gap::new("what is open after a boot", reach::AFTER_BOOT_NOT_EVALUATED));
+    let mut seen = HashSet::new();
+    gaps.retain(|gap| seen.insert(gap.clone()));
+    gaps
+}
+
+impl<'a> Judgement<'a> {
+    /// The namespace of a row.
+    pub fn namespace_of(&self, row: &Row<'_>) -> Option<&Namespace<'a>> {
+        self.namespaces.get(row.namespace)
+    }
+
+    /// A namespace by its id.
+    pub fn namespace(&self, id: NetnsId) -> Option<&Namespace<'a>> {
+        self.namespaces.iter().find(|n| n.id == id)
+    }
+
+    /// Who holds a row.
+    pub fn held<'j>(&'j self, row: &Row<'j>) -> Held<'j> {
+        match row.kernel {
+            _ if !row.holdings.is_empty() => Held::Processes,
+            Some(kernel) => Held::Kernel(kernel),
+            None => self.unheld(self.creator(row)),
+        }
+    }
+
+    /// The processes that hold a row, by pid.
+    pub fn holders<'j>(&'j self, row: &Row<'j>) -> impl Iterator<Item = ProcessHolder<'j>> + 'j {
+        let socket_unit = self.socket_unit(row);
+        let holdings = self.holdings.get(row.holdings.clone()).unwrap_or_default();
+        holdings.chunk_by(|a, b| a.pid == b.pid).filter_map(move |holdings| {
+            let first = holdings.first()?;
+            let (process, place) = self.places.process(first.pid);
+            let manager = first.pid == Pid(1) || place.is_some_and(Place::is_manager);
+            Some(ProcessHolder {
+                pid: first.pid,
+                process,
+                place,
+                socket_unit: socket_unit.filter(|_| manager),
+                forwards_to: first.forwards_to,
+                holdings,
+                single: &[],
+            })
+        })
+    }
+
+    /// The process that made a row's socket, as far as the socket itself tells.
+    pub fn creator<'j>(&'j self, row: &Row<'j>) -> Creator<'j> {
+        Creator { socket_unit: self.socket_unit(row), ..self.creator_of(row.socket) }
+    }
+
+    /// The connected sockets, in the snapshot's order.
+    pub fn connected(&self) -> impl Iterator<Item = &'a Socket> + use<'a> {
+        self.snapshot.sockets.items().iter().filter(|s| s.state.is_connected())
+    }
+
+    /// The connected sockets whose local port is that of one of these rows.
+    pub fn connected_to<'j>(
+        &'j self,
+        rows: &[&Row<'_>],
+    ) -> impl Iterator<Item = &'a Socket> + use<'j, 'a> {
+        let key = |s: &Socket| (s.netns, s.protocol, s.local.port);
+        let ports = rows.iter().filter(|r| r.port().is_some());
+        let ports: HashSet<_> = ports.map(|r| key(r.socket)).collect();
+        self.connected().filter(move |s| ports.contains(&key(s)))
+    }
+
+    /// Who holds a connected socket.
+    pub fn held_connection(&self, socket: &Socket) -> Held<'_> {
+        if join::holders_of(self.snapshot, socket.inode).is_empty() {
+            self.unheld(self.creator_of(socket))
+        } else {
+            Held::Processes
+        }
+    }
+
+    /// The processes that hold a connected socket, by pid.
+    pub fn holders_of_connection(
+        &self,
+        socket: &Socket,
+    ) -> impl Iterator<Item = ProcessHolder<'_>> + '_ {
+        let descriptors = join::holders_of(self.snapshot, socket.inode);
+        join::by_process(descriptors).filter_map(|single| {
+            let pid = single.first()?.pid;
+            let (process, place) = self.places.process(pid);
+            let (socket_unit, forwards_to) = (None, None);
+            Some(ProcessHolder {
+                pid,
+                process,
+                place,
+                socket_unit,
+                forwards_to,
+                holdings: &[],
+                single,
+            })
+        })
+    }
+
+    /// Where a process runs.
+    pub fn place_of(&self, pid: Pid) -> Option<&Place<'a>> {
+        self.places.process(pid).1
+    }
+
+    /// Whether absence of a holder proves that no process holds a socket.
+    fn unheld<'j>(&self, creator: Creator<'j>) -> Held<'j> {
+        match self.snapshot.holders {
+            Part::Known { .. } => Held::Nobody(creator),
+            _ => Held::Creator(creator),
+        }
+    }
+
+    fn creator_of(&self, socket: &Socket) -> Creator<'_> {
+        Creator {
+            uid: socket.uid,
+            user: self.snapshot.user(socket.uid),
+            place: socket.cgroup.and_then(|id| self.places.cgroup(id)),
+            socket_unit: None,
+        }
+    }
+
+    /// The socket unit that a row was made for: from its own cgroup, or else from what systemd
+    /// says its units listen on.
+    fn socket_unit<'j>(&'j self, row: &Row<'j>) -> Option<&'j str> {
+        let place = row.socket.cgroup.and_then(|id| self.places.cgroup(id));
+        let named = place.and_then(Place::socket_unit);
+        named.or_else(|| row.listen_unit.map(|u| u.name.as_str()))
+    }
+}

@@ -1,0 +1,359 @@
+//! Builds a snapshot in few words.
+
+use std::net::IpAddr;
+
+use facts::{
+    Address, Cgroup, CgroupId, Collector, Container, ContainerEngine, Endpoint, Executable, Family,
+    Gap, Holder, HolderMethod, Host, IfIndex, Inode, KernelOwner, Kind, Link, NetNamespace,
+    NetnsId, Package, Part, Pid, Port, Process, Protocol, PublishedPort, Queue, Remedy, Snapshot,
+    Socket, State, SystemdUnit, Uid, User,
+};
+
+/// The inode of the host's namespace.
+const HOST: NetnsId = NetnsId(4_026_531_840);
+
+/// A host in the making.
+#[derive(Debug)]
+pub struct Sample {
+    namespaces: Vec<NetNamespace>,
+    sockets: Vec<Socket>,
+    holders: Vec<Holder>,
+    kernel_owners: Vec<KernelOwner>,
+    processes: Vec<Process>,
+    cgroups: Vec<Cgroup>,
+    units: Vec<SystemdUnit>,
+    containers: Vec<Container>,
+    packages: Vec<Package>,
+    users: Vec<User>,
+    gaps: Vec<Gap>,
+    inode: u64,
+    netns: NetnsId,
+    root: bool,
+    connected: bool,
+}
+
+impl Default for Sample {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Sample {
+    /// A host with loopback, one interface with three addresses, and systemd as pid 1.
+    pub fn new() -> Self {
+        let mut new = Self {
+            namespaces: Vec::new(),
+            sockets: Vec::new(),
+            holders: Vec::new(),
+            kernel_owners: Vec::new(),
+            processes: Vec::new(),
+            cgroups: Vec::new(),
+            units: Vec::new(),
+            containers: Vec::new(),
+            packages: Vec::new(),
+            users: Vec::new(),
+            gaps: Vec::new(),
+            inode: 10_000,
+            netns: HOST,
+            root: true,
+            connected: false,
+        };
+        new.namespace(HOST.0, &[], Some(1));
+        new.link(1, "lo").link(2, "eth0");
+        new.address(1, "127.0.0.1", 8, 254).address(1, "::1", 128, 254);
+        new.address(2, "192.0.2.10", 24, 0).address(2, "2001:db8:1::10", 64, 0);
+        new.address(2, "fe80::5054:ff:fe12:3456", 64, 253);
+        new.process(1, 0, "systemd", 0, "/init.scope");
+        new.user(0, "root");
+        new
+    }
+
+    /// As an ordinary user sees it: no holders of others.
+    pub fn without_root(&mut self) -> &mut Self {
+        self.root = false;
+        self
+    }
+
+    /// With connected sockets asked for.
+    pub fn with_connected(&mut self) -> &mut Self {
+        self.connected = true;
+        self
+    }
+
+    /// A network namespace; what follows is in it.
+    pub fn namespace(&mut self, id: u32, names: &[&str], leader: Option<u32>) -> &mut Self {
+        self.netns = NetnsId(id);
+        self.namespaces.push(NetNamespace {
+            id: NetnsId(id),
+            names: names.iter().map(|n| (*n).to_owned()).collect(),
+            host: NetnsId(id) == HOST,
+            own: NetnsId(id) == HOST,
+            leader: leader.map(Pid),
+            links: Part::known(Vec::new()),
+            addresses: Part::known(Vec::new()),
+            sockets: Part::known(()),
+        });
+        self
+    }
+
+    /// An interface of the namespace.
+    pub fn link(&mut self, index: u32, name: &str) -> &mut Self {
+        let link = Link {
+            index: IfIndex(index),
+            name: name.to_owned(),
+            kind: String::new(),
+            up: true,
+            loopback: name == "lo",
+        };
+        if let Some(Part::Known { value }) = self.namespaces.last_mut().map(|n| &mut n.links) {
+            value.push(link);
+        }
+        self
+    }
+
+    /// An address of an interface of the namespace.
+    pub fn address(&mut self, link: u32, address: &str, prefix_len: u8, scope: u8) -> &mut Self {
+        let address = Address {
+            link: IfIndex(link),
+            address: ip(address),
+            prefix_len,
+            scope,
+            flags: 0,
+            preferred_s: None,
+            valid_s: None,
+        };
+        if let Some(Part::Known { value }) = self.namespaces.last_mut().map(|n| &mut n.addresses) {
+            value.push(address);
+        }
+        self
+    }
+
+    /// A process.
+    pub fn process(
+        &mut self,
+        pid: u32,
+        parent: u32,
+        comm: &str,
+        uid: u32,
+        cgroup: &str,
+    ) -> &mut Self {
+        self.processes.push(Process {
+            pid: Pid(pid),
+            parent: Pid(parent),
+            comm: comm.to_owned(),
+            uid: Uid(uid),
+            started_ns: u64::from(pid) * 1_000_000,
+            netns: Some(self.netns),
+            cgroup: None,
+            cgroup_path: Some(cgroup.to_owned()),
+            executable: None,
+            args: None,
+        });
+        self
+    }
+
+    /// The executable of the last process, and the package it is from.
+    pub fn executable(&mut self, path: &str, package: Option<(&str, &str)>) -> &mut Self {
+        if let Some(process) = self.processes.last_mut() {
+            process.executable =
+                Some(Executable { path: path.to_owned(), deleted: false, replaced: Some(false) });
+        }
+        self.packages.push(Package {
+            path: path.to_owned(),
+            name: package.map(|(name, _)| name.to_owned()),
+            version: package.map(|(_, version)| version.to_owned()).unwrap_or_default(),
+            manager: "dpkg".to_owned(),
+        });
+        self
+    }
+
+    /// The last process's executable is no longer what it was started from.
+    pub fn replaced(&mut self, replaced: bool) -> &mut Self {
+        if let Some(exe) = self.processes.last_mut().and_then(|p| p.executable.as_mut()) {
+            exe.deleted = true;
+            exe.replaced = Some(replaced);
+        }
+        self
+    }
+
+    /// A user.
+    pub fn user(&mut self, uid: u32, name: &str) -> &mut Self {
+        self.users.push(User { uid: Uid(uid), name: name.to_owned() });
+        self
+    }
+
+    /// A socket that listens or is bound: `bind("tcp", "[::]:22", &[(612, 3)])`; the holders are
+    /// pids with their descriptors. IPv6 sockets are dual-stack unless told otherwise.
+    pub fn bind(&mut self, protocol: &str, local: &str, holders: &[(u32, u32)]) -> &mut Socket {
+        let (protocol, kind) = match protocol {
+            "tcp" => (Protocol::TCP, Kind::Stream),
+            "udp" => (Protocol::UDP, Kind::Dgram),
+            "icmp" => (Protocol::ICMP, Kind::Raw),
+            "icmp6" => (Protocol::ICMPV6, Kind::Raw),
+            "ping" => (Protocol::ICMP, Kind::Ping),
+            _ => (Protocol::RAW, Kind::Raw),
+        };
+        let local = endpoint(local);
+        let family = if local.address.is_ipv6() { Family::Inet6 } else { Family::Inet };
+        let stream = kind == Kind::Stream;
+        self.push(
+            Socket {
+                netns: self.netns,
+                family,
+                kind,
+                protocol,
+                state: if stream { State::Listen } else { State::Bound },
+                local,
+                peer: None,
+                device: None,
+                v6only: (family == Family::Inet6).then_some(false),
+                inode: Inode(0),
+                uid: Uid(0),
+                cgroup: None,
+                queue: Queue { now: 0, max: if stream { 4096 } else { 0 } },
+            },
+            holders,
+        )
+    }
+
+    /// A packet socket of an Ethernet protocol.
+    pub fn packet(&mut self, ethernet: u16, holders: &[(u32, u32)]) -> &mut Socket {
+        let socket = self.bind("raw", "0.0.0.0:0", holders);
+        socket.family = Family::Packet;
+        socket.kind = Kind::Packet;
+        socket.protocol = Protocol(ethernet);
+        socket
+    }
+
+    /// A connected TCP socket.
+    pub fn connect(&mut self, local: &str, peer: &str, holders: &[(u32, u32)]) -> &mut Socket {
+        let socket = self.bind("tcp", local, holders);
+        socket.state = State::Established;
+        socket.peer = Some(endpoint(peer));
+        socket.queue = Queue::default();
+        socket
+    }
+
+    fn push(&mut self, socket: Socket, holders: &[(u32, u32)]) -> &mut Socket {
+        self.inode += 1;
+        let inode = Inode(self.inode);
+        for (pid, fd) in holders {
+            self.holders.push(Holder { inode, pid: Pid(*pid), fd: *fd, io_uring: false });
+        }
+        self.sockets.push(Socket { inode, ..socket });
+        // It was just pushed.
+        let last = self.sockets.len() - 1;
+        &mut self.sockets[last]
+    }
+
+    /// The id of a cgroup, for [`Socket::cgroup`].
+    pub fn cgroup(&mut self, path: &str) -> CgroupId {
+        if let Some(known) = self.cgroups.iter().find(|c| c.path == path) {
+            return known.id;
+        }
+        let id = CgroupId(1000 + self.cgroups.len() as u64);
+        self.cgroups.push(Cgroup { id, path: path.to_owned() });
+        id
+    }
+
+    /// A part of the kernel with a socket of its own.
+    pub fn kernel(&mut self, port: u16, subsystem: &str, instance: &str) -> &mut Self {
+        self.kernel_owners.push(KernelOwner {
+            netns: self.netns,
+            protocol: Protocol::UDP,
+            port: Port(port),
+            subsystem: subsystem.to_owned(),
+            instance: instance.to_owned(),
+            source: "rtnetlink link dump".to_owned(),
+        });
+        self
+    }
+
+    /// A socket unit with what it listens on and starts.
+    pub fn socket_unit(&mut self, name: &str, listen: &[(&str, &str)], starts: &str) -> &mut Self {
+        let own = |(kind, address): &(&str, &str)| ((*kind).to_owned(), (*address).to_owned());
+        self.units.push(SystemdUnit {
+            name: name.to_owned(),
+            listen: listen.iter().map(own).collect(),
+            triggers: vec![starts.to_owned()],
+            ..SystemdUnit::default()
+        });
+        self
+    }
+
+    /// A docker container that publishes a port of the host.
+    pub fn container(&mut self, id: &str, name: &str, published: (u16, u16)) -> &mut Self {
+        self.containers.push(Container {
+            engine: ContainerEngine::Docker,
+            id: id.to_owned(),
+            name: name.to_owned(),
+            image: "postgres:17".to_owned(),
+            addresses: vec![ip("172.17.0.2")],
+            published: vec![PublishedPort {
+                protocol: Protocol::TCP,
+                host_address: None,
+                host_port: Port(published.0),
+                container_port: Port(published.1),
+            }],
+            source: format!("/var/lib/docker/containers/{id}/config.v2.json"),
+        });
+        self
+    }
+
+    /// Something that could not be read.
+    pub fn gap(&mut self, what: &str, why: &str) -> &mut Self {
+        self.gaps.push(Gap::new(what, why));
+        self
+    }
+
+    /// The snapshot.
+    pub fn build(self) -> Snapshot {
+        let collector = Collector {
+            version: "0.1.0".to_owned(),
+            taken_at_ms: 1_770_000_000_000,
+            uid: Uid(if self.root { 0 } else { 1000 }),
+            netns: HOST,
+            connected: self.connected,
+            holders_by: HolderMethod::Bpf,
+            ..Collector::default()
+        };
+        let host = Host {
+            name: "web1".to_owned(),
+            os: "Debian GNU/Linux 12 (bookworm)".to_owned(),
+            kernel: "6.1.0-18-amd64".to_owned(),
+            machine: "x86_64".to_owned(),
+        };
+        let mut snapshot = Snapshot::new(collector, host);
+        let denied = Gap::new(
+            "processes that hold sockets of other users",
+            "open /proc/1/fd: permission denied",
+        )
+        .remedied_by(Remedy::Root);
+        let gaps = if self.root { Vec::new() } else { vec![denied] };
+        snapshot.namespaces = Part::known(self.namespaces);
+        snapshot.sockets = Part::known(self.sockets);
+        snapshot.holders = Part::with_gaps(self.holders, gaps);
+        snapshot.kernel_owners = Part::known(self.kernel_owners);
+        snapshot.processes = Part::known(self.processes);
+        snapshot.cgroups = Part::known(self.cgroups);
+        snapshot.units = Part::known(self.units);
+        snapshot.containers = Part::known(self.containers);
+        snapshot.packages = Part::known(self.packages);
+        snapshot.users = Part::known(self.users);
+        snapshot.gaps = self.gaps;
+        snapshot.sort();
+        snapshot
+    }
+}
+
+/// An address that the test writer wrote.
+fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap_or_else(|_| panic!("{text} is no address"))
+}
+
+/// `192.0.2.1:22` or `[::]:22`.
+fn endpoint(text: &str) -> Endpoint {
+    let endpoint: std::net::SocketAddr =
+        text.parse().unwrap_or_else(|_| panic!("{text} is no socket address"));
+    Endpoint { address: endpoint.ip(), port: Port(endpoint.port()) }
+}

@@ -1,0 +1,246 @@
+//! From the judgement's types to those of the JSON.
+
+use std::borrow::Cow;
+
+use facts::{Family, Snapshot, Socket};
+use judge::finding;
+use judge::holder::{Creator, Held, ProcessHolder};
+use judge::place::Place;
+use judge::reach::{self, Wire};
+use judge::row::{self, Row};
+use judge::{Judgement, Namespace};
+
+use super::{AFTER_BOOT, Fds, Holders, Of};
+use crate::schema;
+
+/// A row.
+pub(super) fn socket<'a>(judgement: &'a Judgement<'a>, row: &'a Row<'a>) -> schema::Socket<'a> {
+    schema::Socket {
+        scope: Some(scope(row.scope)),
+        service: row.service.map(|s| s.registered),
+        sockets: row.sockets.len(),
+        accept_queue: row.accept_queue().map(|q| schema::AcceptQueue { now: q.now, max: q.max }),
+        ipv4: row.reach(Wire::Ipv4).map(reach),
+        ipv6: row.reach(Wire::Ipv6).map(reach),
+        after_boot: Some(AFTER_BOOT),
+        ..common(judgement, Of::Row(row), judgement.namespace_of(row))
+    }
+}
+
+/// A connected socket.
+pub(super) fn connection<'a>(
+    judgement: &'a Judgement<'a>,
+    socket: &'a Socket,
+) -> schema::Socket<'a> {
+    common(judgement, Of::Connection(socket), judgement.namespace(socket.netns))
+}
+
+/// What rows and connected sockets have in common; the rest as for a connected socket.
+fn common<'a>(
+    judgement: &'a Judgement<'a>,
+    of: Of<'a>,
+    namespace: Option<&'a Namespace<'a>>,
+) -> schema::Socket<'a> {
+    let socket = match of {
+        Of::Row(row) => row.socket,
+        Of::Connection(socket) => socket,
+    };
+    let packet = socket.family == Family::Packet;
+    let port = socket.port().map(|p| p.0);
+    schema::Socket {
+        netns: namespace.map_or("", |n| &n.label),
+        netns_container: namespace.and_then(|n| n.container.as_deref()),
+        protocol: row::protocol_name(socket)
+            .map_or_else(|| socket.protocol.to_string().into(), Cow::Borrowed),
+        kind: kind(socket.kind),
+        address: if packet {
+            schema::LocalAddress::None("*")
+        } else {
+            schema::LocalAddress::Ip(socket.local.address)
+        },
+        port,
+        v6only: socket.v6only,
+        device: socket.device.map(|index| match namespace.and_then(|n| n.link(index)) {
+            Some(link) => Cow::Borrowed(link.name.as_str()),
+            None => Cow::Owned(format!("if{index}")),
+        }),
+        state: state(socket.state),
+        open: socket.is_open(),
+        scope: None,
+        service: None,
+        ethernet: packet.then(|| {
+            let number = || Cow::Owned(format!("{:#06x}", socket.protocol.0));
+            socket.protocol.ether_name().map_or_else(number, Cow::Borrowed)
+        }),
+        peer: socket
+            .peer
+            .map(|p| schema::Peer { address: p.address, port: port.map(|_| p.port.0) }),
+        sockets: 1,
+        accept_queue: None,
+        holders: Holders { judgement, of },
+        holders_known: holders_known(held(judgement, of)),
+        ipv4: None,
+        ipv6: None,
+        after_boot: None,
+    }
+}
+
+/// The holder of a socket that no process is known to hold; none if processes hold it or nobody
+/// does.
+pub(super) fn holder_without_process<'a>(
+    judgement: &'a Judgement<'a>,
+    of: Of<'a>,
+) -> Option<schema::Holder<'a>> {
+    match held(judgement, of) {
+        Held::Processes | Held::Nobody(_) => None,
+        Held::Kernel(owner) => Some(schema::Holder {
+            kind: schema::HolderKind::Kernel,
+            detail: Some(if owner.instance.is_empty() {
+                Cow::Borrowed(&owner.subsystem)
+            } else {
+                Cow::Owned(format!("{} {}", owner.subsystem, owner.instance))
+            }),
+            ..NO_HOLDER
+        }),
+        Held::Creator(creator) => Some(self::creator(creator)),
+    }
+}
+
+fn held<'a>(judgement: &'a Judgement<'a>, of: Of<'a>) -> Held<'a> {
+    match of {
+        Of::Row(row) => judgement.held(row),
+        Of::Connection(socket) => judgement.held_connection(socket),
+    }
+}
+
+/// A holder of which nothing is known.
+const NO_HOLDER: schema::Holder<'static> = schema::Holder {
+    kind: schema::HolderKind::Process,
+    pid: None,
+    comm: None,
+    fds: Fds(None),
+    unit: None,
+    user_unit: None,
+    inner_unit: None,
+    session: None,
+    container: None,
+    user: None,
+    executable: None,
+    executable_replaced: None,
+    detail: None,
+};
+
+/// Whoever made a socket.
+fn creator(creator: Creator<'_>) -> schema::Holder<'_> {
+    schema::Holder {
+        unit: creator.unit(),
+        container: creator.container(),
+        user: Some(user(creator.user, creator.uid)),
+        ..placed(creator.place)
+    }
+}
+
+/// A process.
+pub(super) fn process<'a>(snapshot: &'a Snapshot, holder: ProcessHolder<'a>) -> schema::Holder<'a> {
+    let executable = holder.process.and_then(|p| p.executable.as_ref());
+    schema::Holder {
+        pid: Some(holder.pid.0),
+        comm: holder.comm(),
+        fds: Fds(Some(holder)),
+        unit: holder.unit(),
+        container: holder.container(),
+        user: holder.process.map(|p| user(snapshot.user(p.uid), p.uid)),
+        executable: executable.map(|e| e.path.as_str()),
+        executable_replaced: executable.map(|e| e.deleted || e.replaced == Some(true)),
+        ..placed(holder.place)
+    }
+}
+
+/// A holder of which only the place is known.
+fn placed<'a>(place: Option<&'a Place<'a>>) -> schema::Holder<'a> {
+    schema::Holder {
+        user_unit: place.and_then(Place::user_unit),
+        inner_unit: place.and_then(Place::inner_unit),
+        session: place.and_then(Place::session),
+        ..NO_HOLDER
+    }
+}
+
+fn user(name: Option<&str>, uid: facts::Uid) -> Cow<'_, str> {
+    name.map_or_else(|| uid.to_string().into(), Cow::Borrowed)
+}
+
+fn holders_known(held: Held<'_>) -> schema::HoldersKnown {
+    match held {
+        Held::Processes => schema::HoldersKnown::Descriptors,
+        Held::Kernel(_) => schema::HoldersKnown::Kernel,
+        Held::Creator(c) if c.place.is_some() || c.socket_unit.is_some() => {
+            schema::HoldersKnown::Creator
+        }
+        Held::Creator(_) => schema::HoldersKnown::Unknown,
+        Held::Nobody(_) => schema::HoldersKnown::Nobody,
+    }
+}
+
+fn reach(reach: reach::Reach) -> schema::Reach<'static> {
+    schema::Reach {
+        verdict: match reach.verdict {
+            reach::Verdict::Unknown => schema::Verdict::Unknown,
+        },
+        must: reach.must,
+        may: reach.may,
+        client_sees: None,
+        decided_by: None,
+        because: reach.because,
+    }
+}
+
+fn kind(kind: facts::Kind) -> schema::Kind {
+    match kind {
+        facts::Kind::Stream => schema::Kind::Stream,
+        facts::Kind::Dgram => schema::Kind::Dgram,
+        facts::Kind::Raw => schema::Kind::Raw,
+        facts::Kind::Ping => schema::Kind::Ping,
+        facts::Kind::Seqpacket => schema::Kind::Seqpacket,
+        facts::Kind::Packet => schema::Kind::Packet,
+        facts::Kind::Other => schema::Kind::Other,
+    }
+}
+
+fn state(state: facts::State) -> schema::State {
+    match state {
+        facts::State::Listen => schema::State::Listen,
+        facts::State::Bound => schema::State::Bound,
+        facts::State::Unbound => schema::State::Unbound,
+        facts::State::Established => schema::State::Established,
+        facts::State::SynSent => schema::State::SynSent,
+        facts::State::SynRecv => schema::State::SynRecv,
+        facts::State::FinWait1 => schema::State::FinWait1,
+        facts::State::FinWait2 => schema::State::FinWait2,
+        facts::State::TimeWait => schema::State::TimeWait,
+        facts::State::CloseWait => schema::State::CloseWait,
+        facts::State::LastAck => schema::State::LastAck,
+        facts::State::Closing => schema::State::Closing,
+        facts::State::Other => schema::State::Other,
+    }
+}
+
+fn scope(scope: row::Scope) -> schema::Scope {
+    match scope {
+        row::Scope::Any => schema::Scope::Any,
+        row::Scope::Address => schema::Scope::Address,
+        row::Scope::Multicast => schema::Scope::Multicast,
+        row::Scope::LinkLocal => schema::Scope::LinkLocal,
+        row::Scope::Loopback => schema::Scope::Loopback,
+    }
+}
+
+/// A severity.
+pub(super) fn severity(severity: finding::Severity) -> schema::Severity {
+    match severity {
+        finding::Severity::High => schema::Severity::High,
+        finding::Severity::Medium => schema::Severity::Medium,
+        finding::Severity::Low => schema::Severity::Low,
+        finding::Severity::Info => schema::Severity::Info,
+    }
+}

@@ -1,0 +1,250 @@
+//! Who holds a row, in the few words of a table.
+
+use std::collections::HashMap;
+
+use facts::{ContainerEngine, Pid, Snapshot};
+use judge::Judgement;
+use judge::holder::{Creator, Held, ProcessHolder};
+use judge::place::Place;
+use judge::row::Row;
+
+use crate::escape::Text;
+
+/// Names a label in its [`Labels`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct LabelId(usize);
+
+/// Every label that was made, each once: most rows of a busy host share theirs with others.
+#[derive(Debug, Default)]
+pub(super) struct Labels {
+    list: Vec<Text>,
+    ids: HashMap<Text, LabelId>,
+}
+
+impl Labels {
+    /// The label of a row's holders.
+    pub(super) fn of(&mut self, judgement: &Judgement<'_>, row: &Row<'_>) -> LabelId {
+        let label = label(judgement, row);
+        if let Some(id) = self.ids.get(&label) {
+            return *id;
+        }
+        let id = LabelId(self.list.len());
+        self.list.push(label.clone());
+        self.ids.insert(label, id);
+        id
+    }
+
+    /// A label by its id.
+    pub(super) fn get(&self, id: LabelId) -> Text {
+        self.list.get(id.0).cloned().unwrap_or_default()
+    }
+}
+
+/// What answers for a process's hold, as a reader thinks of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Owner<'j> {
+    /// A socket unit, through its service manager.
+    SocketUnit(&'j str),
+    /// The container that a port forwarder forwards to.
+    ForwardsTo(&'j str),
+    /// A program in a container.
+    Container(&'j str, Option<&'j str>),
+    /// A unit of the system.
+    Unit(&'j str),
+    /// A unit of a user.
+    UserUnit(&'j str, Option<u32>),
+    /// A program of a login session.
+    Session(Option<&'j str>, &'j str),
+    /// A program of which no more is known.
+    Program(Option<&'j str>),
+}
+
+/// The label of a row.
+fn label(judgement: &Judgement<'_>, row: &Row<'_>) -> Text {
+    match judgement.held(row) {
+        Held::Processes => processes(judgement.snapshot, judgement.holders(row)),
+        held => without_processes(judgement.snapshot, held),
+    }
+}
+
+/// The label of a connected socket.
+pub(super) fn of_connection(judgement: &Judgement<'_>, socket: &facts::Socket) -> Text {
+    match judgement.held_connection(socket) {
+        Held::Processes => processes(judgement.snapshot, judgement.holders_of_connection(socket)),
+        held => without_processes(judgement.snapshot, held),
+    }
+}
+
+/// The label of a socket that no process is known to hold.
+fn without_processes(snapshot: &Snapshot, held: Held<'_>) -> Text {
+    let mut text = Text::default();
+    match held {
+        Held::Processes => {}
+        Held::Kernel(owner) => {
+            text.push("kernel: ").push_host(&owner.subsystem);
+            if !owner.instance.is_empty() {
+                text.push(" ").push_host(&owner.instance);
+            }
+        }
+        Held::Nobody(_) => {
+            text.push("no process");
+        }
+        Held::Creator(creator) => creator_into(snapshot, creator, &mut text),
+    }
+    text
+}
+
+fn creator_into(snapshot: &Snapshot, creator: Creator<'_>, text: &mut Text) {
+    let placed = creator.place.and_then(|place| placed(place, None));
+    match creator.socket_unit.map(Owner::SocketUnit).or(placed) {
+        Some(owner) => owner.name_into(snapshot, 1, None, text),
+        None => {
+            text.push("? (user ");
+            match creator.user {
+                Some(name) => text.push_host(name),
+                None => text.push_plain(creator.uid),
+            };
+            text.push(")");
+        }
+    }
+}
+
+/// The label of processes: socket units first, and without the services that those start.
+fn processes<'j>(snapshot: &Snapshot, holders: impl Iterator<Item = ProcessHolder<'j>>) -> Text {
+    let mut owners: Vec<(Owner<'j>, usize, Pid)> = Vec::new();
+    for holder in holders {
+        let owner = owner(&holder);
+        match owners.iter_mut().find(|(known, ..)| *known == owner) {
+            Some((_, count, _)) => *count = count.saturating_add(1),
+            None => owners.push((owner, 1, holder.pid)),
+        }
+    }
+    let sockets: Vec<&str> = owners
+        .iter()
+        .filter_map(|(o, ..)| if let Owner::SocketUnit(unit) = o { Some(*unit) } else { None })
+        .collect();
+    owners.retain(|(o, ..)| match o {
+        Owner::Unit(unit) => !sockets.iter().any(|socket| starts(snapshot, socket, unit)),
+        _ => true,
+    });
+    let is_service = |o: &Owner<'_>| !matches!(o, Owner::SocketUnit(_));
+    owners.sort_by_key(|(o, ..)| is_service(o));
+    let mut text = Text::default();
+    for (at, (owner, count, pid)) in owners.iter().enumerate() {
+        if at == SHOWN_OWNERS {
+            text.push(" +").push_plain(owners.len().saturating_sub(at));
+            break;
+        }
+        if at > 0 {
+            text.push(", ");
+        }
+        owner.name_into(snapshot, *count, Some(*pid), &mut text);
+    }
+    text
+}
+
+/// How many owners of one row the table names.
+const SHOWN_OWNERS: usize = 2;
+
+/// Whether a socket unit starts a service: the one systemd says, or else the one of its name, which
+/// is systemd's default (systemd.socket(5)).
+fn starts(snapshot: &Snapshot, socket: &str, service: &str) -> bool {
+    let stem = |unit: &str| unit.rsplit_once('.').map(|(stem, _)| stem.to_owned());
+    match snapshot.unit(socket) {
+        Some(unit) if !unit.triggers.is_empty() => unit.triggers.iter().any(|t| t == service),
+        _ => stem(socket) == stem(service),
+    }
+}
+
+/// Who answers for a process's hold.
+fn owner<'j>(holder: &ProcessHolder<'j>) -> Owner<'j> {
+    if let Some(name) = holder.forwards_to {
+        return Owner::ForwardsTo(name);
+    }
+    if let Some(unit) = holder.socket_unit {
+        return Owner::SocketUnit(unit);
+    }
+    let comm = holder.comm();
+    holder.place.and_then(|place| placed(place, comm)).unwrap_or(Owner::Program(comm))
+}
+
+/// Who answers for what runs at a place.
+fn placed<'j>(place: &'j Place<'_>, comm: Option<&'j str>) -> Option<Owner<'j>> {
+    let placement = &place.placement;
+    let engine = placement.container.as_ref().map(|c| c.engine);
+    // Snaps run as units of the host, and are known by these.
+    if let Some(name) = place.container_name()
+        && engine != Some(ContainerEngine::Snap)
+    {
+        return Some(Owner::Container(name, comm));
+    }
+    if let Some(session) = place.session() {
+        return Some(Owner::Session(comm, session));
+    }
+    if let Some(unit) = place.user_unit() {
+        return Some(Owner::UserUnit(unit, placement.user.map(|u| u.0)));
+    }
+    place.unit().map(Owner::Unit)
+}
+
+impl Owner<'_> {
+    /// Appends its name.
+    fn name_into(self, snapshot: &Snapshot, count: usize, pid: Option<Pid>, text: &mut Text) {
+        match self {
+            Self::SocketUnit(unit) | Self::Unit(unit) => {
+                text.push_host(unit);
+            }
+            Self::ForwardsTo(name) => {
+                text.push("container ").push_host(name);
+            }
+            Self::Container(name, comm) => {
+                text.push("container ").push_host(name);
+                if let Some(comm) = comm {
+                    text.push(": ").push_host(comm);
+                }
+            }
+            Self::UserUnit(unit, uid) => {
+                text.push_host(unit).push(" (user ");
+                match uid.map(|uid| (uid, snapshot.user(facts::Uid(uid)))) {
+                    Some((_, Some(name))) => text.push_host(name),
+                    Some((uid, None)) => text.push_plain(uid),
+                    None => text.push("unit"),
+                };
+                text.push(")");
+            }
+            Self::Session(comm, session) => {
+                text.push_host(comm.unwrap_or("?")).push(" (session ").push_host(session).push(")");
+            }
+            Self::Program(comm) => {
+                text.push_host(comm.unwrap_or("?"));
+                match pid {
+                    _ if count > 1 => {
+                        text.push(" (").push_plain(count).push(" processes)");
+                    }
+                    Some(pid) => {
+                        text.push(" (pid ").push_plain(pid).push(")");
+                    }
+                    None => {}
+                }
+            }
+        }
+    }
+}
+
+/// The shortest name of who holds a row, for lists: a unit without its suffix, or a program.
+pub(super) fn short(judgement: &Judgement<'_>, row: &Row<'_>) -> Text {
+    let first = judgement.holders(row).map(|h| owner(&h)).next();
+    let creator = judgement.creator(row);
+    let placed = creator.place.and_then(|p| placed(p, None));
+    let owner = first.or(creator.socket_unit.map(Owner::SocketUnit)).or(placed);
+    match (owner, judgement.held(row)) {
+        (_, Held::Kernel(kernel)) => Text::host(&kernel.subsystem),
+        (Some(Owner::SocketUnit(u) | Owner::Unit(u) | Owner::UserUnit(u, _)), _) => {
+            Text::host(u.rsplit_once('.').map_or(u, |(stem, _)| stem))
+        }
+        (Some(Owner::ForwardsTo(name) | Owner::Container(name, _)), _) => Text::host(name),
+        (Some(Owner::Session(Some(comm), _) | Owner::Program(Some(comm))), _) => Text::host(comm),
+        (_, Held::Nobody(_)) => Text::fixed("no process"),
+        _ => Text::fixed("?"),
+    }
+}

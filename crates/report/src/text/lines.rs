@@ -1,0 +1,326 @@
+//! The lines of the first screen: rows that belong together become one line.
+//!
+//! One line for each service and port: its TCP and UDP sockets, and those of both address families,
+//! are one line if the same holders hold them and they are bound alike.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use facts::{Family, Kind, Protocol, State};
+use judge::Judgement;
+use judge::reach::{Arrival, Wire};
+use judge::row::{Row, Scope, plain};
+
+use super::label::{LabelId, Labels};
+use super::table::Cells;
+use crate::escape::Text;
+
+/// The groups of the first screen, in its order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Group {
+    /// Bound to any address.
+    Any,
+    /// Bound to one address.
+    Address,
+    /// Bound to a multicast group or the broadcast address.
+    Multicast,
+    /// Bound on one link.
+    LinkLocal,
+    /// Raw, packet and ping sockets, which have no port.
+    Portless,
+    /// Bound to loopback.
+    Loopback,
+    /// Bound, but nothing can arrive.
+    NotOpen,
+}
+
+impl Group {
+    /// Its heading.
+    pub(super) fn heading(self) -> &'static str {
+        match self {
+            Self::Any => "From any address",
+            Self::Address => "On one address",
+            Self::Multicast => "Multicast and broadcast",
+            Self::LinkLocal => "Link-local",
+            Self::Portless => "Without ports (packet sockets: before the firewall)",
+            Self::Loopback => "This host only",
+            Self::NotOpen => "Bound, not open",
+        }
+    }
+
+    /// The group of a row.
+    pub(super) fn of(row: &Row<'_>) -> Self {
+        if !row.is_open() {
+            return Self::NotOpen;
+        }
+        match row.scope {
+            _ if row.port().is_none() => Self::Portless,
+            Scope::Any => Self::Any,
+            Scope::Address => Self::Address,
+            Scope::Multicast => Self::Multicast,
+            Scope::LinkLocal => Self::LinkLocal,
+            Scope::Loopback => Self::Loopback,
+        }
+    }
+}
+
+/// What makes rows one line, apart from their protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Key {
+    namespace: usize,
+    group: Group,
+    /// The port, or for sockets without one what they receive.
+    port: (Option<u16>, Kind, Option<u16>),
+    label: LabelId,
+    device: Option<u32>,
+    state: Option<State>,
+    /// The address, where each has a line of its own.
+    address: Option<IpAddr>,
+}
+
+/// What one family's column says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cell {
+    /// That family cannot arrive.
+    Nothing,
+    /// The kernel did not tell whether it can.
+    Unknown,
+    /// One address.
+    One(IpAddr),
+    /// Several: the last, and how many.
+    Several(IpAddr, usize),
+    /// Any address.
+    Any,
+}
+
+impl Cell {
+    /// What a row says about a family.
+    fn of(row: &Row<'_>, wire: Wire) -> Self {
+        let address = plain(row.socket.local.address);
+        match row.arrival(wire) {
+            Arrival::No if row.is_open() || row.port().is_none() => Self::Nothing,
+            // What is bound but not open is shown with its address all the same.
+            Arrival::No if address.is_ipv4() != (wire == Wire::Ipv4) => Self::Nothing,
+            Arrival::Unknown => Self::Unknown,
+            _ if address.is_unspecified() || row.socket.family == Family::Packet => Self::Any,
+            _ => Self::One(address),
+        }
+    }
+
+    /// What two rows of one line say together.
+    fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Any, _) | (_, Self::Any) => Self::Any,
+            (Self::Nothing, other) | (other, Self::Nothing) => other,
+            (Self::Unknown, known) | (known, Self::Unknown) => known,
+            // Rows come in order of their addresses, so a new one differs from the last.
+            (Self::One(a), Self::One(b)) if a != b => Self::Several(b, 2),
+            (Self::Several(a, n), Self::One(b)) if a != b => Self::Several(b, n.saturating_add(1)),
+            (first, _) => first,
+        }
+    }
+
+    /// In words; with the interface that the rows are bound to, as `%eth0` on an address.
+    fn text(self, judgement: &Judgement<'_>, row: &Row<'_>) -> Text {
+        let mut text = Text::default();
+        match self {
+            Self::Nothing => text.push("-"),
+            Self::Unknown => text.push("?"),
+            Self::One(address) => {
+                text.push_plain(address);
+                if row.socket.device.is_some() {
+                    text.push("%");
+                    device_into(judgement, row, &mut text);
+                }
+                &mut text
+            }
+            Self::Several(_, count) => text.push_plain(count).push(" addresses"),
+            Self::Any if row.socket.device.is_some() => {
+                text.push("on ");
+                device_into(judgement, row, &mut text);
+                &mut text
+            }
+            Self::Any => text.push("any"),
+        };
+        text
+    }
+}
+
+/// A line of the first screen.
+#[derive(Debug)]
+pub(super) struct Line<'r, 'a> {
+    key: Key,
+    protocols: Vec<Protocol>,
+    ipv4: Cell,
+    ipv6: Cell,
+    /// The rows it stands for.
+    pub(super) rows: Vec<&'r Row<'a>>,
+}
+
+impl Line<'_, '_> {
+    /// The position of its namespace.
+    pub(super) fn namespace(&self) -> usize {
+        self.key.namespace
+    }
+
+    /// Its group.
+    pub(super) fn group(&self) -> Group {
+        self.key.group
+    }
+
+    /// The cells of the table.
+    pub(super) fn cells(&self, judgement: &Judgement<'_>, labels: &Labels) -> Cells {
+        let Some(row) = self.rows.first() else { return Cells::default() };
+        let held = labels.get(self.key.label);
+        let ipv4 = self.ipv4.text(judgement, row);
+        let ipv6 = self.ipv6.text(judgement, row);
+        [self.port(row), what(judgement, row), ipv4, ipv6, held]
+    }
+
+    /// The port with its protocols: `111/tcp,udp`; for sockets without ports what they are.
+    fn port(&self, row: &Row<'_>) -> Text {
+        let mut text = Text::default();
+        if let Some(port) = row.port() {
+            text.push_plain(port).push("/");
+            for (at, protocol) in self.protocols.iter().enumerate() {
+                if at > 0 {
+                    text.push(",");
+                }
+                text.push_plain(*protocol);
+            }
+            return text;
+        }
+        let protocol = row.socket.protocol;
+        match row.socket.kind {
+            Kind::Ping => text.push_plain(protocol).push(" ping"),
+            Kind::Raw => match row.protocol_name() {
+                Some("raw") => text.push("raw"),
+                Some("icmp6") => text.push("ICMPv6 raw"),
+                Some("icmp") => text.push("ICMP raw"),
+                _ => text.push_plain(protocol).push(" raw"),
+            },
+            _ => text.push("packet"),
+        };
+        text
+    }
+}
+
+/// Appends the interface that a row is bound to.
+pub(super) fn device_into(judgement: &Judgement<'_>, row: &Row<'_>, text: &mut Text) {
+    let Some(index) = row.socket.device else { return };
+    match judgement.namespace_of(row).and_then(|n| n.link(index)) {
+        Some(link) => text.push_host(&link.name),
+        None => text.push("interface ").push_plain(index.0),
+    };
+}
+
+/// What a row is: the name its port is known by, or else of the program that holds it.
+pub(super) fn what(judgement: &Judgement<'_>, row: &Row<'_>) -> Text {
+    if let Some(service) = row.service {
+        return Text::fixed(service.name);
+    }
+    let mut text = Text::default();
+    match row.socket.kind {
+        Kind::Packet | Kind::Dgram if row.socket.family == Family::Packet => {
+            frames_into(row.socket.protocol, &mut text);
+        }
+        Kind::Raw if row.socket.protocol == Protocol::RAW => {
+            text.push("sends only");
+        }
+        Kind::Raw => {
+            match row.socket.protocol {
+                Protocol::ICMPV6 => text.push("ICMPv6 messages"),
+                Protocol::ICMP => text.push("ICMP messages"),
+                protocol => text.push_plain(protocol).push(" packets"),
+            };
+        }
+        Kind::Ping => {
+            text.push("echo replies");
+        }
+        _ => match judgement.holders(row).find_map(|h| h.comm()) {
+            Some(comm) => {
+                text.push_host(comm);
+            }
+            None => {
+                text.push("?");
+            }
+        },
+    }
+    text
+}
+
+/// Appends which frames a packet socket sees.
+pub(super) fn frames_into(protocol: Protocol, text: &mut Text) {
+    match protocol.ether_name() {
+        Some("all") => text.push("all frames"),
+        Some(name) => text.push(name).push(" frames"),
+        None => text.push("0x").push_hex(protocol.0).push(" frames"),
+    };
+}
+
+/// Makes the lines of these rows, by namespace and group and then in the order of the rows. With `each_address`, rows that are bound to
+/// different addresses are different lines.
+pub(super) fn of<'r, 'a>(
+    judgement: &Judgement<'_>,
+    rows: impl Iterator<Item = &'r Row<'a>>,
+    labels: &mut Labels,
+    each_address: bool,
+) -> Vec<Line<'r, 'a>> {
+    let mut lines: Vec<Line<'r, 'a>> = Vec::new();
+    let mut known: HashMap<(Key, Protocol), usize> = HashMap::new();
+    for row in rows {
+        let key = key(judgement, row, labels, each_address);
+        let (ipv4, ipv6) = (Cell::of(row, Wire::Ipv4), Cell::of(row, Wire::Ipv6));
+        let protocol = row.socket.protocol;
+        if let Some(line) = known.get(&(key, protocol)).and_then(|at| lines.get_mut(*at)) {
+            line.ipv4 = line.ipv4.and(ipv4);
+            line.ipv6 = line.ipv6.and(ipv6);
+            line.rows.push(row);
+            continue;
+        }
+        known.insert((key, protocol), lines.len());
+        lines.push(Line { key, protocols: vec![protocol], ipv4, ipv6, rows: vec![row] });
+    }
+    let mut lines = merge_protocols(lines);
+    lines.sort_by_key(|line| (line.key.namespace, line.key.group));
+    lines
+}
+
+fn key(judgement: &Judgement<'_>, row: &Row<'_>, labels: &mut Labels, each_address: bool) -> Key {
+    let socket = row.socket;
+    let group = Group::of(row);
+    let portless = row.port().is_none();
+    let bound_to_one = !socket.local.address.is_unspecified() && group != Group::Any;
+    Key {
+        namespace: row.namespace,
+        group,
+        port: (
+            row.port().map(|p| p.0),
+            // TCP and UDP of one port are one line; raw and packet sockets are not.
+            if portless { socket.kind } else { Kind::Other },
+            portless.then_some(socket.protocol.0),
+        ),
+        label: labels.of(judgement, row),
+        device: socket.device.map(|d| d.0),
+        state: (group == Group::NotOpen).then_some(socket.state),
+        address: (each_address && bound_to_one).then_some(socket.local.address),
+    }
+}
+
+/// Makes one line of those that differ in their protocol only.
+fn merge_protocols<'r, 'a>(lines: Vec<Line<'r, 'a>>) -> Vec<Line<'r, 'a>> {
+    let mut merged: Vec<Line<'r, 'a>> = Vec::with_capacity(lines.len());
+    let mut known: HashMap<Key, usize> = HashMap::new();
+    for mut line in lines {
+        if let Some(first) = known.get(&line.key).and_then(|at| merged.get_mut(*at))
+            && (first.ipv4, first.ipv6) == (line.ipv4, line.ipv6)
+        {
+            first.protocols.append(&mut line.protocols);
+            first.rows.append(&mut line.rows);
+            continue;
+        }
+        known.insert(line.key, merged.len());
+        merged.push(line);
+    }
+    merged
+}

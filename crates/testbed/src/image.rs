@@ -1,0 +1,171 @@
+//! The file system that hosts boot from: made once, cached, never written to by a host.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use crate::{Error, run};
+
+mod mirror;
+
+use mirror::Mirror;
+
+/// Debian's release in the image. The tests' machine runs the same one, so that programs built there
+/// find their C library here.
+const RELEASE: &str = "bookworm";
+
+/// What is installed besides Debian's required packages.
+const PACKAGES: &[&str] = &[
+    "busybox-static",
+    "dbus",
+    "dbus-user-session",
+    "docker.io",
+    "iproute2",
+    "iptables",
+    "isc-dhcp-client",
+    "kmod",
+    "libpam-systemd",
+    "netbase",
+    "network-manager",
+    "nftables",
+    "nginx-light",
+    "openssh-server",
+    "procps",
+    "radvd",
+    "rpcbind",
+    "systemd",
+    "systemd-sysv",
+];
+
+/// What Debian enables at installation and a quiet host does not want. A test enables what it is
+/// about ([`crate::HostOptions::enable`]).
+const DISABLED: &[&str] = &[
+    "NetworkManager-wait-online.service",
+    "NetworkManager.service",
+    "apt-daily-upgrade.timer",
+    "apt-daily.timer",
+    "containerd.service",
+    "docker.service",
+    "docker.socket",
+    "dpkg-db-backup.timer",
+    "e2scrub_all.timer",
+    "e2scrub_reap.service",
+    "fstrim.timer",
+    "nginx.service",
+    "radvd.service",
+    "rpcbind.service",
+    "rpcbind.socket",
+    "ssh.service",
+];
+
+/// Counts changes of the recipe below that the lists above do not show.
+const RECIPE: u32 = 1;
+
+/// Names another directory for cached images.
+const CACHE_VARIABLE: &str = "WHYOPEN_TESTBED_CACHE";
+
+/// Where images are cached unless [`CACHE_VARIABLE`] says otherwise.
+const CACHE: &str = "/var/cache/whyopen-testbed";
+
+/// A directory with a bootable Debian.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Image {
+    directory: PathBuf,
+}
+
+impl Image {
+    /// The image; makes it if it is not cached yet, which takes about a minute. Callers at the same
+    /// time, in this and in other processes, wait for the first.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] without debootstrap, [`Error::NoMirror`] if the machine's package sources
+    /// do not name a mirror, [`Error::Failed`] if the installation fails.
+    pub fn ready() -> Result<Self, Error> {
+        let cache = std::env::var_os(CACHE_VARIABLE).map_or_else(|| CACHE.into(), PathBuf::from);
+        let name = format!("{RELEASE}-{:016x}", fnv1a(recipe().as_bytes()));
+        let image = Self { directory: cache.join(&name) };
+        if image.directory.is_dir() {
+            return Ok(image);
+        }
+        fs::create_dir_all(&cache).map_err(Error::io(format!("create {}", cache.display())))?;
+        let lock_path = cache.join("lock");
+        let lock = File::create(&lock_path)
+            .map_err(Error::io(format!("create {}", lock_path.display())))?;
+        lock.lock().map_err(Error::io(format!("lock {}", lock_path.display())))?;
+        if !image.directory.is_dir() {
+            // A run that was killed leaves an unfinished directory; only a whole one gets the name.
+            let unfinished = cache.join(format!("{name}.unfinished"));
+            if unfinished.exists() {
+                fs::remove_dir_all(&unfinished)
+                    .map_err(Error::io(format!("remove {}", unfinished.display())))?;
+            }
+            install(&unfinished)?;
+            fs::rename(&unfinished, &image.directory)
+                .map_err(Error::io(format!("rename {}", unfinished.display())))?;
+        }
+        Ok(image)
+    }
+
+    /// Its root directory. Do not write there: every host sees it.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+}
+
+/// Everything that decides what the image contains.
+fn recipe() -> String {
+    format!("{RECIPE}\n{RELEASE}\n{}\n{}\n", PACKAGES.join(","), DISABLED.join(","))
+}
+
+/// Installs Debian into `directory`.
+fn install(directory: &Path) -> Result<(), Error> {
+    let target = directory.display().to_string();
+    let mirror = Mirror::of_this_machine(RELEASE)?;
+    let include = format!("--include={}", PACKAGES.join(","));
+    let mut command = vec!["debootstrap", "--variant=minbase", include.as_str()];
+    let keyring = mirror.keyring.map(|path| format!("--keyring={path}"));
+    command.extend(keyring.as_deref());
+    command.extend([RELEASE, target.as_str(), mirror.uri.as_str()]);
+    // Fifteen minutes: a slow mirror is no reason to give up. The environment stays, because it may
+    // name the proxy to the mirror.
+    let mut debootstrap = run::limited("900");
+    debootstrap.args(&command);
+    run::to_end(debootstrap, &command)?.ok()?;
+
+    let root = format!("--root={target}");
+    let disable = ["systemctl", root.as_str(), "disable"];
+    run::run(&[], &[&disable[..], DISABLED].concat())?.ok()?;
+    // Every host makes its own id, else they would all derive the same addresses from it. Empty, not
+    // absent: systemd would take an absent file for a first boot and enable everything again
+    // (machine-id(5), "FIRST BOOT SEMANTICS").
+    write(&directory.join("etc/machine-id"), "")?;
+    // debootstrap copies this machine's name; systemd-nspawn gives every host its own.
+    let hostname = directory.join("etc/hostname");
+    fs::remove_file(&hostname).map_err(Error::io(format!("remove {}", hostname.display())))?;
+    // Nothing answers for names on the lab's network, so that no lookup waits.
+    write(&directory.join("etc/resolv.conf"), "")
+}
+
+fn write(path: &Path, content: &str) -> Result<(), Error> {
+    fs::write(path, content).map_err(Error::io(format!("write {}", path.display())))
+}
+
+/// FNV-1a, 64 bits: a hash that stays the same over versions of Rust, unlike the standard library's.
+/// Source: <https://datatracker.ietf.org/doc/draft-eastlake-fnv/>.
+fn fnv1a(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hash_is_fnv1a() {
+        // The test vectors of the draft, appendix C.
+        assert_eq!(fnv1a(b""), 0xcbf2_9ce4_8422_2325);
+        assert_eq!(fnv1a(b"a"), 0xaf63_dc4c_8601_ec8c);
+        assert_eq!(fnv1a(b"foobar"), 0x8594_4171_f739_67e8);
+    }
+}

@@ -1,0 +1,166 @@
+//! A busy host for measurements: many processes with many sockets, alone in namespaces.
+
+use std::fs::{self, File, Permissions};
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::{Error, run};
+
+/// How many processes and sockets; see the agent's `load --help`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LoadShape {
+    /// Groups of processes.
+    pub groups: u16,
+    /// Processes of each group.
+    pub processes: u16,
+    /// Listeners of each group, all held by each of its processes.
+    pub listeners: u16,
+    /// Connections that each process makes to its group: two sockets each.
+    pub connections: u32,
+    /// Other open files of each process.
+    pub files: u32,
+}
+
+/// Processes with sockets, in a network, pid and mount namespace of their own: whoever looks from
+/// inside sees them and nothing else. They end with the value.
+#[derive(Debug)]
+pub struct Load {
+    supervisor: Child,
+    init: i32,
+    directory: TempDir,
+}
+
+/// What a command cost and printed.
+#[derive(Debug)]
+pub struct Measured {
+    /// Processor time, of the program and of the kernel for it.
+    pub cpu: Duration,
+    /// Time on the wall.
+    pub wall: Duration,
+    /// The most memory it had at one time, in KiB.
+    pub peak_rss_kib: u64,
+    /// The file with what it printed, until the next measurement.
+    pub stdout: PathBuf,
+}
+
+/// What runs as the first process: all others end with it, and it ends with its standard input.
+const SUPERVISOR: &str = "ip link set lo up; \"$@\" & exec cat >/dev/null";
+
+impl Load {
+    /// Starts it and waits until every socket is open. `agent` is the program `testbed-agent`.
+    pub fn start(agent: &Path, shape: &LoadShape) -> Result<Self, Error> {
+        let directory = tempfile::Builder::new()
+            .prefix("testbed-load-")
+            .permissions(Permissions::from_mode(0o755))
+            .tempdir()
+            .map_err(Error::io("make a temporary directory"))?;
+        let agent = copy(agent, directory.path(), "testbed-agent")?;
+        let mut supervisor = Command::new("unshare")
+            .args(["--net", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child", "--"])
+            .args(["sh", "-c", SUPERVISOR, "supervisor"])
+            .arg(agent)
+            .args(["load", "--groups", &shape.groups.to_string()])
+            .args(["--processes", &shape.processes.to_string()])
+            .args(["--listeners", &shape.listeners.to_string()])
+            .args(["--connections", &shape.connections.to_string()])
+            .args(["--files", &shape.files.to_string()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(|error| run::started("unshare", error))?;
+        let mut answer = String::new();
+        if let Some(stdout) = supervisor.stdout.take() {
+            BufReader::new(stdout)
+                .read_line(&mut answer)
+                .map_err(Error::io("read from the load"))?;
+        }
+        let init = crate::host::child_of(supervisor.id());
+        let load =
+            Self { supervisor, init: init.map_or(0, |p| p.as_raw_nonzero().get()), directory };
+        if answer == "ready\n" && load.init > 0 {
+            return Ok(load);
+        }
+        Err(Error::Failed {
+            command: format!("testbed-agent load ({shape:?})"),
+            status: "no answer".to_owned(),
+            stdout: answer,
+            stderr: String::new(),
+        })
+    }
+
+    /// Copies a program to where also nobody can run it, and returns its path.
+    pub fn push(&self, program: &Path) -> Result<PathBuf, Error> {
+        let name = program.file_name().unwrap_or_default().to_string_lossy();
+        copy(program, self.directory.path(), &name)
+    }
+
+    /// Runs a command inside, as root or as nobody, and measures it.
+    ///
+    /// # Errors
+    /// [`Error::Failed`] unless its status is 0.
+    pub fn measure(&self, as_nobody: bool, command: &[&str]) -> Result<Measured, Error> {
+        let path = |name: &str| self.directory.path().join(name);
+        let (agent, cost, stdout) = (path("testbed-agent"), path("cost"), path("stdout"));
+        for file in [&cost, &stdout] {
+            fs::write(file, "").map_err(Error::io(format!("write {}", file.display())))?;
+        }
+        let everyone = Permissions::from_mode(0o666);
+        fs::set_permissions(&cost, everyone).map_err(Error::io("let everyone write the cost"))?;
+        let output = File::options()
+            .write(true)
+            .open(&stdout)
+            .map_err(Error::io(format!("open {}", stdout.display())))?;
+
+        let mut whole = Command::new("nsenter");
+        whole.arg(format!("--target={}", self.init)).args(["--net", "--mount", "--pid", "--"]);
+        if as_nobody {
+            whole.args(["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]);
+            whole.args(["--inh-caps=-all", "--"]);
+        }
+        whole.arg(agent).arg("measure").arg("--to").arg(&cost).arg("--").args(command);
+        whole.env_clear().env("PATH", run::PATH).env("LC_ALL", "C.UTF-8");
+        let output = whole
+            .stdin(Stdio::null())
+            .stdout(output)
+            .stderr(Stdio::piped())
+            .output()
+            .map_err(|error| run::started("nsenter", error))?;
+        let text = fs::read_to_string(&cost).unwrap_or_default();
+        let numbers: Vec<u64> = text.split_whitespace().flat_map(str::parse).collect();
+        let ([cpu, wall, peak_rss_kib], true) = (numbers.as_slice(), output.status.success())
+        else {
+            return Err(Error::Failed {
+                command: command.join(" "),
+                status: output.status.to_string(),
+                stdout: String::new(),
+                stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+            });
+        };
+        Ok(Measured {
+            cpu: Duration::from_micros(*cpu),
+            wall: Duration::from_micros(*wall),
+            peak_rss_kib: *peak_rss_kib,
+            stdout,
+        })
+    }
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        drop(self.supervisor.stdin.take());
+        // It ends when its input does; an error here means that it is gone already.
+        let _ = self.supervisor.wait();
+    }
+}
+
+fn copy(program: &Path, directory: &Path, name: &str) -> Result<PathBuf, Error> {
+    let target = directory.join(name);
+    let what = format!("copy {} to {}", program.display(), target.display());
+    fs::copy(program, &target).map_err(Error::io(what))?;
+    Ok(target)
+}
