@@ -1,0 +1,138 @@
+//! What a ruleset is written for, and how it is loaded into a lab and listed again.
+
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+use crate::lab::Lab;
+
+/// The program that loads a ruleset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Backend {
+    /// nft.
+    Nft,
+    /// iptables, the kernel's own tables.
+    IptablesLegacy,
+    /// ip6tables, the kernel's own tables.
+    Ip6tablesLegacy,
+    /// iptables in nftables.
+    IptablesNft,
+    /// ip6tables in nftables.
+    Ip6tablesNft,
+}
+
+/// A ruleset in one of its forms.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Form {
+    /// What printed it.
+    pub name: String,
+    /// As it is printed.
+    pub text: String,
+}
+
+/// The tables of iptables and their base chains.
+const TABLES: [(&str, &[&str]); 5] = [
+    ("raw", &["PREROUTING", "OUTPUT"]),
+    ("mangle", &["PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"]),
+    ("nat", &["PREROUTING", "INPUT", "OUTPUT", "POSTROUTING"]),
+    ("filter", &["INPUT", "FORWARD", "OUTPUT"]),
+    ("security", &["INPUT", "FORWARD", "OUTPUT"]),
+];
+
+impl Backend {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::Nft,
+        Self::IptablesLegacy,
+        Self::Ip6tablesLegacy,
+        Self::IptablesNft,
+        Self::Ip6tablesNft,
+    ];
+
+    /// Whether its rules are in the kernel's own tables of iptables.
+    pub(crate) fn is_legacy(self) -> bool {
+        matches!(self, Self::IptablesLegacy | Self::Ip6tablesLegacy)
+    }
+
+    /// Whether its rules are for IPv6; none for both.
+    #[must_use]
+    pub fn v6(self) -> Option<bool> {
+        match self {
+            Self::Nft => None,
+            Self::IptablesLegacy | Self::IptablesNft => Some(false),
+            Self::Ip6tablesLegacy | Self::Ip6tablesNft => Some(true),
+        }
+    }
+
+    fn restore(self) -> &'static str {
+        match self {
+            Self::Nft => "nft",
+            Self::IptablesLegacy => "iptables-legacy-restore",
+            Self::Ip6tablesLegacy => "ip6tables-legacy-restore",
+            Self::IptablesNft => "iptables-nft-restore",
+            Self::Ip6tablesNft => "ip6tables-nft-restore",
+        }
+    }
+
+    fn save(self) -> &'static str {
+        match self {
+            Self::Nft => "nft",
+            Self::IptablesLegacy => "iptables-legacy-save",
+            Self::Ip6tablesLegacy => "ip6tables-legacy-save",
+            Self::IptablesNft => "iptables-nft-save",
+            Self::Ip6tablesNft => "ip6tables-nft-save",
+        }
+    }
+
+    /// Loads a ruleset in place of the one before.
+    pub(crate) fn load(self, lab: &Lab, text: &str) -> Result<(), Error> {
+        match self {
+            Self::Nft => lab.feed("nft", &["-f", "-"], &format!("{}{text}", lab.empty())),
+            Self::IptablesLegacy | Self::Ip6tablesLegacy => {
+                lab.feed(self.restore(), &[], &with_every_table(text))
+            }
+            Self::IptablesNft | Self::Ip6tablesNft => {
+                lab.feed("nft", &["-f", "-"], &lab.empty())?;
+                lab.feed(self.restore(), &[], text)
+            }
+        }
+    }
+
+    /// The ruleset that is loaded, as every program that can list it prints it.
+    pub(crate) fn list(self, lab: &Lab) -> Result<Vec<Form>, Error> {
+        let form = |arguments: &[&str]| {
+            let text = lab.print(arguments)?;
+            Ok(Form { name: arguments.join(" "), text })
+        };
+        let mut forms = Vec::new();
+        if self != Self::Nft {
+            forms.push(form(&[self.save()])?);
+        }
+        if !self.is_legacy() {
+            forms.push(form(&["nft", "list", "ruleset"])?);
+            forms.push(form(&["nft", "-j", "list", "ruleset"])?);
+        }
+        Ok(forms)
+    }
+}
+
+/// The dump, and emptied tables in place of those that it does not have.
+fn with_every_table(text: &str) -> String {
+    let mut all = text.to_owned();
+    if !all.ends_with('\n') {
+        all.push('\n');
+    }
+    for (table, chains) in TABLES {
+        let header = format!("*{table}");
+        if text.lines().any(|line| line.trim() == header) {
+            continue;
+        }
+        all.push_str(&header);
+        all.push('\n');
+        for chain in chains {
+            all.push_str(&format!(":{chain} ACCEPT [0:0]\n"));
+        }
+        all.push_str("COMMIT\n");
+    }
+    all
+}
