@@ -1,10 +1,10 @@
 //! Netfilter rulesets as programs.
 
 pub mod concrete;
-pub mod ir;
 pub mod iptables;
+pub mod ir;
 mod names;
 pub mod nft;
+pub mod rules;
 pub mod symbolic;
 pub mod syntax;
-pub mod rules;

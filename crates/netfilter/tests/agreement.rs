@@ -67,7 +67,7 @@ fn concrete(ruleset: &Ruleset, asked: &Packets, source: u128, destination: u128)
                         (destination, asked.port),
                         iif,
                     );
-                    packet.oif = (*oif).to_owned();
+                    (*oif).clone_into(&mut packet.oif);
                     packet.mac_source = mac;
                     let found = possible(ruleset, &packet, asked.hook).expect("a walk");
                     complete &= found.complete;
@@ -85,7 +85,7 @@ fn check(name: &str, text: &str, wants: Wants, seed: u64) -> (u32, u32) {
     let files = [(name, text.as_bytes())];
     let ruleset = load(&files).unwrap_or_else(|error| panic!("{error}\n{text}"));
     let family = if wants.v6 { Family::Ipv6 } else { Family::Ipv4 };
-    let hook = if seed % 2 == 0 { Hook::Input } else { Hook::Forward };
+    let hook = if seed.is_multiple_of(2) { Hook::Input } else { Hook::Forward };
     let port = [22, 80, 2222][usize::try_from(seed % 3).unwrap()];
     let asked = Packets { family, hook, protocol: 6, port, source_port: None };
     let answer = evaluate(&ruleset, &asked, Budget::default()).expect("within the budget");
@@ -134,10 +134,10 @@ fn run(make: fn(u64, Wants) -> String, seeds: std::ops::Range<u64>) {
 
 #[test]
 fn iptables_rulesets() {
-    run(iptables, 0..60);
+    run(iptables, 0..80);
 }
 
 #[test]
 fn nft_rulesets() {
-    run(nft, 0..60);
+    run(nft, 0..80);
 }

@@ -56,9 +56,8 @@ type Classes = BTreeMap<String, RangeSet>;
 
 fn expected_classes(value: &Value) -> Classes {
     let ranges = |list: &Value| {
-        let pair = |pair: &Value| {
-            (number(pair[0].as_str().unwrap()), number(pair[1].as_str().unwrap()))
-        };
+        let pair =
+            |pair: &Value| (number(pair[0].as_str().unwrap()), number(pair[1].as_str().unwrap()));
         list.as_array().unwrap().iter().map(pair).collect()
     };
     value.as_object().unwrap().iter().map(|(name, list)| (name.clone(), ranges(list))).collect()
@@ -98,7 +97,9 @@ fn compare(what: &str, ours: &Matrix, bound: &Expected, exact: bool) -> Vec<Stri
         for (source, _) in &cells[from] {
             for (destination, _) in &cells[to] {
                 if !bound.edges.contains(&(source.clone(), destination.clone())) {
-                    faults.push(format!("{what}: more than the bound: {from}({source}) -> {to}({destination})"));
+                    faults.push(format!(
+                        "{what}: more than the bound: {from}({source}) -> {to}({destination})"
+                    ));
                 }
             }
         }
@@ -112,8 +113,9 @@ fn compare(what: &str, ours: &Matrix, bound: &Expected, exact: bool) -> Vec<Stri
                 faults.push(format!("{what}: less than the bound: {source} -> {destination}"));
             }
         }
-        let [mut own, mut theirs] = [&classes, &bound.classes]
-            .map(|classes| classes.values().cloned().map(|set| set.iter().collect::<Vec<_>>()).collect::<Vec<_>>());
+        let [mut own, mut theirs] = [&classes, &bound.classes].map(|classes| {
+            classes.values().map(|set| set.iter().collect::<Vec<_>>()).collect::<Vec<_>>()
+        });
         own.sort();
         theirs.sort();
         if own != theirs {

@@ -220,8 +220,8 @@ impl Arena {
         Ok(found)
     }
 
-    /// Counts work against the budget.
-    pub(crate) fn charge(&mut self, steps: u64) -> Result<(), Exceeded> {
+    /// Counts work against the budget; also for work of the caller's that grows with its input.
+    pub fn charge(&mut self, steps: u64) -> Result<(), Exceeded> {
         self.steps += steps;
         if self.steps > self.budget.steps {
             self.pending.clear();

@@ -16,7 +16,7 @@ pub struct Budget {
 
 impl Default for Budget {
     fn default() -> Self {
-        Self { nodes: 8_000_000, edges: 40_000_000, steps: 4_000_000_000 }
+        Self { nodes: 8_000_000, edges: 40_000_000, steps: 1_000_000_000 }
     }
 }
 

@@ -40,8 +40,8 @@ pub(super) fn holds(
         Cond::Any(parts) => parts.iter().any(ask),
         Cond::Not(inner) => !ask(inner),
         Cond::Unknown(text, Doubt::History) => oracle.holds(text, Doubt::History),
-        Cond::Unknown(text, Doubt::Packet) => *remembered
-            .entry(text.clone())
-            .or_insert_with(|| oracle.holds(text, Doubt::Packet)),
+        Cond::Unknown(text, Doubt::Packet) => {
+            *remembered.entry(text.clone()).or_insert_with(|| oracle.holds(text, Doubt::Packet))
+        }
     }
 }

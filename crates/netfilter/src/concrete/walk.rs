@@ -325,9 +325,9 @@ impl Walker<'_> {
     fn translate(&mut self, nat: &Nat) {
         let max = self.packet.family.max_address();
         let address = nat.address.map(|(lo, hi)| self.oracle.pick(lo.min(max), hi.min(max)));
-        let port = nat.port.map(|(lo, hi)| {
-            u16::try_from(self.oracle.pick(lo.into(), hi.into())).unwrap_or(hi)
-        });
+        let port = nat
+            .port
+            .map(|(lo, hi)| u16::try_from(self.oracle.pick(lo.into(), hi.into())).unwrap_or(hi));
         match nat.kind {
             NatKind::Destination => {
                 self.packet.destination = address.unwrap_or(self.packet.destination);

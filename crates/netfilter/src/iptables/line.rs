@@ -68,7 +68,10 @@ mod tests {
             assert_eq!(found.iter().map(Word::text).collect::<Vec<_>>(), expect, "{line}");
         };
         check("-A INPUT  -j DROP", &["-A", "INPUT", "-j", "DROP"]);
-        check(r#"--log-prefix "a \"b\" -j X " -j LOG"#, &["--log-prefix", r#"a "b" -j X "#, "-j", "LOG"]);
+        check(
+            r#"--log-prefix "a \"b\" -j X " -j LOG"#,
+            &["--log-prefix", r#"a "b" -j X "#, "-j", "LOG"],
+        );
         check(r#"--comment """#, &["--comment", ""]);
         check("\t-s 1.2.3.4\r", &["-s", "1.2.3.4"]);
         assert_eq!(words(r#"a "b"#).unwrap_err().0, 3);

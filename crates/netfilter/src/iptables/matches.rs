@@ -203,7 +203,7 @@ fn flags(list: &str) -> Option<u128> {
 }
 
 /// `type`, `type/code`, or a name.
-fn icmp(text: &str, by_name: fn(&str) -> Option<(u8, Option<u8>)>) -> Option<Cond> {
+fn icmp(text: &str, by_name: names::IcmpByName) -> Option<Cond> {
     let (kind, code) = match text.split_once('/') {
         _ if text == "any" || text == "255" => return Some(Cond::Always),
         Some((kind, code)) => (kind.parse().ok()?, Some(code.parse::<u8>().ok()?)),

@@ -179,12 +179,11 @@ impl Reader {
             return Err(self.error(number, 2, what));
         }
         if let Some(table) = &mut self.open {
-            match table.chains.iter_mut().find(|chain| chain.name == name) {
-                Some(known) => known.base = base,
-                None => {
-                    let chain = Chain { name: name.to_owned(), base, rules: Vec::new(), place };
-                    table.chains.push(chain);
-                }
+            if let Some(known) = table.chains.iter_mut().find(|chain| chain.name == name) {
+                known.base = base;
+            } else {
+                let chain = Chain { name: name.to_owned(), base, rules: Vec::new(), place };
+                table.chains.push(chain);
             }
         }
         Ok(())

@@ -246,9 +246,7 @@ impl Builder<'_> {
     fn extension_option(&mut self, option: Opt) {
         let of_protocol = matches::is_of_protocol(&option.name);
         let extension = match (self.owner, self.matches.last_mut(), &mut self.target) {
-            (Owner::Match, Some(last), _)
-                if !of_protocol || matches::reads_ports(&last.name) =>
-            {
+            (Owner::Match, Some(last), _) if !of_protocol || matches::reads_ports(&last.name) => {
                 last
             }
             (Owner::Target, _, Some((target, _))) if !of_protocol => target,

@@ -14,13 +14,12 @@ pub(super) fn lower(target: &Extension, family: Family) -> Vec<Step> {
         "RETURN" => Verdict::Return,
         "REJECT" => Verdict::Reject(reject(target)),
         "QUEUE" | "NFQUEUE" => Verdict::Queue(target.text()),
+        "NOTRACK" => return vec![Step::NoTrack],
+        "CT" if target.option("--notrack").is_some() => return vec![Step::NoTrack],
         // They watch, count, or write what no match that we understand reads.
         "LOG" | "NFLOG" | "ULOG" | "TRACE" | "AUDIT" | "CHECKSUM" | "TCPMSS" | "TCPOPTSTRIP"
         | "CLASSIFY" | "RATEEST" | "IDLETIMER" | "LED" | "SECMARK" | "CONNSECMARK" | "TEE"
-        | "SET" | "ECN" => return Vec::new(),
-        "NOTRACK" => return vec![Step::NoTrack],
-        "CT" if target.option("--notrack").is_some() => return vec![Step::NoTrack],
-        "CT" => return Vec::new(),
+        | "SET" | "ECN" | "CT" => return Vec::new(),
         "MARK" => return vec![Step::Set(Field::MARK, mark(target))],
         "CONNMARK" => return vec![connmark(target)],
         "HMARK" => return vec![Step::Set(Field::MARK, Assign::Unknown(target.text()))],

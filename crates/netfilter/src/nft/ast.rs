@@ -95,7 +95,12 @@ pub(super) enum Statement {
     Verdict(Verdict),
     Vmap(Expr, Expr),
     Mangle(Expr, Expr),
-    Nat { word: NatWord, address: Option<Expr>, port: Option<Expr>, text: String },
+    Nat {
+        word: NatWord,
+        address: Option<Expr>,
+        port: Option<Expr>,
+        text: String,
+    },
     Reject(String),
     NoTrack,
     /// Writes the named set, and goes on.

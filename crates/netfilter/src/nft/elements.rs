@@ -38,13 +38,7 @@ impl<'a> Sets<'a> {
     }
 
     /// `left op right`, as a condition; `text` is used where it is not understood.
-    pub(super) fn matching(
-        &self,
-        op: Compare,
-        left: &Expr,
-        right: &'a Expr,
-        text: &str,
-    ) -> Cond {
+    pub(super) fn matching(&self, op: Compare, left: &Expr, right: &'a Expr, text: &str) -> Cond {
         let parts = match left {
             Expr::Concat(parts) => parts.as_slice(),
             single => std::slice::from_ref(single),
@@ -189,13 +183,7 @@ fn pattern(expr: &Expr) -> Option<Pattern> {
 }
 
 /// A comparison with one value, range, prefix, or list of flags.
-fn scalar(
-    field: Field,
-    kind: Kind,
-    mask: Option<u128>,
-    op: Compare,
-    right: &Expr,
-) -> Option<Cond> {
+fn scalar(field: Field, kind: Kind, mask: Option<u128>, op: Compare, right: &Expr) -> Option<Cond> {
     if kind == Kind::CtState {
         return state(mask, op, right);
     }
@@ -218,11 +206,7 @@ fn scalar(
         // Bits outside of the mask can never be there.
         Some(mask) => {
             let possible = wanted.iter().all(|(lo, hi)| lo != hi || lo & !mask == 0);
-            if possible {
-                Cond::Masked { field, mask, values: wanted }
-            } else {
-                Cond::Never
-            }
+            if possible { Cond::Masked { field, mask, values: wanted } } else { Cond::Never }
         }
     };
     Some(cond.negate_if(op == Compare::Different))
@@ -249,8 +233,7 @@ fn state(mask: Option<u128>, op: Compare, right: &Expr) -> Option<Cond> {
 }
 
 fn constant(value: u128, op: Compare, right: &Expr) -> Option<Cond> {
-    let values =
-        Kind::Number(32).values(right).or_else(|| Kind::CtDirection.values(right))?;
+    let values = Kind::Number(32).values(right).or_else(|| Kind::CtDirection.values(right))?;
     let (lo, hi) = values.iter().next()?;
     let holds = match op {
         Compare::Implicit | Compare::Equal => values.contains(value),
@@ -262,4 +245,3 @@ fn constant(value: u128, op: Compare, right: &Expr) -> Option<Cond> {
     };
     Some(if holds { Cond::Always } else { Cond::Never })
 }
-

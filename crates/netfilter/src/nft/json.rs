@@ -19,8 +19,9 @@ type Object = Map<String, Value>;
 pub(super) fn parse(file: &str, text: &str) -> Result<File, ParseError> {
     let fault = |line: usize, column: usize, what: String| ParseError {
         file: file.to_owned(),
-        line: u32::try_from(line).unwrap_or(u32::MAX),
-        column: u32::try_from(column).unwrap_or(u32::MAX),
+        line: u32::try_from(line).unwrap_or(u32::MAX).max(1),
+        // The end of a line is told as its column 0.
+        column: u32::try_from(column).unwrap_or(u32::MAX).max(1),
         what,
     };
     let value: Value = serde_json::from_str(text)
@@ -232,9 +233,9 @@ fn named(name: &str, inner: &Value) -> Option<Expr> {
         // More than two operands are taken from the left.
         let mut list = inner.as_array()?.iter().map(expr);
         let first = list.next()?;
-        Some(list.fold(first, |left, right| {
-            Expr::Binary(operator, Box::new(left), Box::new(right))
-        }))
+        Some(
+            list.fold(first, |left, right| Expr::Binary(operator, Box::new(left), Box::new(right))),
+        )
     };
     Some(match name {
         "prefix" => {
@@ -364,14 +365,12 @@ pub(super) fn xt_named(kind: &str, name: &str) -> Statement {
             Statement::Idle
         }
         (_, "REJECT") => Statement::Reject(String::new()),
-        (_, "DNAT") => nat(NatWord::Dnat),
-        (_, "REDIRECT") => nat(NatWord::Dnat),
+        (_, "DNAT" | "REDIRECT") => nat(NatWord::Dnat),
         (_, "SNAT") => nat(NatWord::Snat),
         (_, "MASQUERADE") => nat(NatWord::Masquerade),
-        (_, "MARK") => Statement::Mangle(
-            Expr::Meta("mark".to_owned()),
-            Expr::Other(text, Doubtful::History),
-        ),
+        (_, "MARK") => {
+            Statement::Mangle(Expr::Meta("mark".to_owned()), Expr::Other(text, Doubtful::History))
+        }
         _ => Statement::Unknown(text),
     }
 }

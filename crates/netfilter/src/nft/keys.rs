@@ -168,9 +168,8 @@ fn meta(name: &str) -> Key {
 
 fn ct(name: &str, direction: Option<&str>) -> Key {
     let with = |place, kind| key(Read::Field(place, kind), vec![tracked()]);
-    let address = |place, of| {
-        key(Read::Field(place, Kind::Address(of)), vec![tracked(), family(of)])
-    };
+    let address =
+        |place, of| key(Read::Field(place, Kind::Address(of)), vec![tracked(), family(of)]);
     match (name, direction) {
         ("state", _) => field(Field::CT_STATE, Kind::CtState),
         ("status", _) => with(Field::CT_STATUS, Kind::CtStatus),

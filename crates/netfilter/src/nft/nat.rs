@@ -61,11 +61,7 @@ fn known(sets: &Sets<'_>, nat: &Translation<'_>) -> Option<Vec<(Cond, Nat)>> {
 }
 
 /// One target, and the family that it is for (nft_nat.c: others are left alone).
-fn target(
-    nat: &Translation<'_>,
-    expr: &Expr,
-    port: Option<(u16, u16)>,
-) -> Option<(Cond, Nat)> {
+fn target(nat: &Translation<'_>, expr: &Expr, port: Option<(u16, u16)>) -> Option<(Cond, Nat)> {
     let (address, port) = match expr {
         Expr::Concat(parts) => match parts.as_slice() {
             [address, own_port] => (address, Some(ports(own_port)?)),

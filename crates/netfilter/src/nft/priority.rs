@@ -17,16 +17,14 @@ pub(super) fn priority(family: TableFamily, text: &str) -> Option<i32> {
 
 fn named(family: TableFamily, name: &str) -> Option<i32> {
     Some(match (family, name) {
-        (TableFamily::Bridge, "dstnat") => -300,
+        (TableFamily::Bridge, "dstnat") | (_, "raw") => -300,
         (TableFamily::Bridge, "filter") => -200,
-        (TableFamily::Bridge, "out") => 100,
         (TableFamily::Bridge, "srcnat") => 300,
-        (_, "raw") => -300,
         (_, "mangle") => -150,
         (_, "dstnat") => -100,
         (_, "filter") => 0,
         (_, "security") => 50,
-        (_, "srcnat") => 100,
+        (TableFamily::Bridge, "out") | (_, "srcnat") => 100,
         _ => return None,
     })
 }

@@ -54,9 +54,7 @@ impl<'a> Context<'a> {
                 let full = format!("whether set @{set} is full");
                 one(Step::If(Cond::Unknown(full, Doubt::History)))
             }
-            Statement::History(text) => {
-                one(Step::If(Cond::Unknown(text.clone(), Doubt::History)))
-            }
+            Statement::History(text) => one(Step::If(Cond::Unknown(text.clone(), Doubt::History))),
             Statement::Takes(text) => one(Step::verdict(ir::Verdict::Queue(text.clone()))),
             Statement::Unknown(text) => Lowered::Unknown(text.clone()),
         }

@@ -23,7 +23,8 @@ pub(super) fn parse(file: &str, text: &str) -> Result<File, ParseError> {
         column,
         what,
     })?;
-    let mut parser = Parser { name: Arc::from(file), text, list, at: 0, nesting: 0, constants: false };
+    let mut parser =
+        Parser { name: Arc::from(file), text, list, at: 0, nesting: 0, constants: false };
     parser.file()
 }
 
@@ -154,7 +155,10 @@ impl Parser<'_> {
             if self.word_is("table") {
                 let table = self.table(&mut file.notes)?;
                 // A table that is named again is continued.
-                match file.tables.iter_mut().find(|t| t.family == table.family && t.name == table.name)
+                match file
+                    .tables
+                    .iter_mut()
+                    .find(|t| t.family == table.family && t.name == table.name)
                 {
                     Some(known) => {
                         known.chains.extend(table.chains);
@@ -237,6 +241,9 @@ impl Parser<'_> {
             if self.sign_is("}") {
                 return Ok(chain);
             }
+            if *self.kind() == Kind::End {
+                return self.error("expected a rule or \"}\"");
+            }
             match (self.peek_word(), self.kind_after(1)) {
                 (Some("type"), Kind::Word(kind)) if chain_kind(kind).is_some() => {
                     chain.base = Some(self.base(family)?);
@@ -287,12 +294,11 @@ impl Parser<'_> {
         }
         let start = self.at;
         let text = self.skip_rest()?;
-        match priority(family, &text) {
-            Some(priority) => Ok(Base { hook, kind, priority, drops: false, devices }),
-            None => {
-                self.at = start;
-                self.error("expected a priority")
-            }
+        if let Some(priority) = priority(family, &text) {
+            Ok(Base { hook, kind, priority, drops: false, devices })
+        } else {
+            self.at = start;
+            self.error("expected a priority")
         }
     }
 

@@ -84,7 +84,9 @@ impl<'a> Scanner<'a> {
         } else if letter == '"' {
             let inner = rest.get(1..).unwrap_or("");
             // nft has no escapes in quoted texts.
-            let Some(length) = inner.find(['"', '\n']).filter(|at| inner[*at..].starts_with('"'))
+            let Some(length) = inner
+                .find(['"', '\n'])
+                .filter(|at| inner.get(*at..).is_some_and(|end| end.starts_with('"')))
             else {
                 let what = "a quote that is not closed".to_owned();
                 return Err((self.line, self.column(start), what));
@@ -142,18 +144,16 @@ fn begins_address(rest: &str) -> bool {
 /// Length of the word that begins here. Colons belong to it where it is an IPv6 address (or a
 /// range or prefix of such) or a link-layer address; elsewhere they separate.
 fn word_length(rest: &str) -> usize {
-    let wide = rest
-        .find(|letter: char| letter != ':' && !is_word(letter))
-        .unwrap_or(rest.len());
+    let wide = rest.find(|letter: char| letter != ':' && !is_word(letter)).unwrap_or(rest.len());
     let candidate = rest.get(..wide).unwrap_or("");
-    let trimmed = candidate.trim_end_matches(|letter| letter == ':');
+    // `fe80::` ends in colons of its own; one more separates.
+    let shorter = candidate.strip_suffix(':').unwrap_or("");
     if candidate.starts_with('[')
         && let Some(close) = candidate.find(']')
     {
         return close + 1;
     }
-    // `fe80::` ends in colons of its own.
-    for text in [candidate, trimmed] {
+    for text in [candidate, shorter] {
         if text.contains(':') && is_colon_word(text) {
             return text.len();
         }
@@ -165,7 +165,8 @@ fn is_colon_word(text: &str) -> bool {
     let is_address = |text: &str| text.parse::<Ipv6Addr>().is_ok();
     let base = text.split('/').next().unwrap_or(text);
     let ends: Vec<&str> = base.split('-').collect();
-    let octets = || text.split(':').all(|part| part.len() == 2 && u8::from_str_radix(part, 16).is_ok());
+    let octets =
+        || text.split(':').all(|part| part.len() == 2 && u8::from_str_radix(part, 16).is_ok());
     ends.iter().all(|end| is_address(end))
         || ends.iter().all(|end| end.split(':').count() == 6) && octets()
 }

@@ -2,7 +2,7 @@
 
 use packet_set::RangeSet;
 
-use super::ast::Expr;
+use super::ast::{Expr, Operator};
 use crate::ir::{Family, ct_state, ct_status};
 use crate::names;
 use crate::syntax::{address, mac, netmask, number};
@@ -66,9 +66,7 @@ impl Kind {
                 _ => None,
             },
             Self::IcmpType => names::icmp(text).filter(|(_, code)| code.is_none()).map(kind_of),
-            Self::Icmpv6Type => {
-                names::icmpv6(text).filter(|(_, code)| code.is_none()).map(kind_of)
-            }
+            Self::Icmpv6Type => names::icmpv6(text).filter(|(_, code)| code.is_none()).map(kind_of),
             Self::IcmpCode => names::icmp(text).and_then(code_of),
             Self::Icmpv6Code => names::icmpv6(text).and_then(code_of),
             Self::PacketType => match text {
@@ -120,7 +118,6 @@ impl Kind {
             }
             Expr::Binary(operator, left, right) => {
                 let (left, right) = (self.value(left)?, self.value(right)?);
-                use super::ast::Operator;
                 Some(match operator {
                     Operator::And => left & right,
                     Operator::Or => left | right,

@@ -6,7 +6,7 @@
 mod answer;
 mod detect;
 
-pub use answer::{Answer, Class, Matrix, MatrixAnswer, SourceAnswer};
+pub use answer::{Answer, Class, Matrix, MatrixAnswer, Range, SourceAnswer};
 pub use detect::{Format, detect, read};
 
 use packet_set::{Budget, Exceeded, Field, by_rights};
@@ -135,11 +135,7 @@ fn sources(
     })
 }
 
-fn matrix_of(
-    ruleset: &Ruleset,
-    question: &Question,
-    family: Family,
-) -> Result<Matrix, RulesError> {
+fn matrix_of(ruleset: &Ruleset, question: &Question, family: Family) -> Result<Matrix, RulesError> {
     let mut found = evaluate(ruleset, &packets(question, family), Budget::default())?;
     // Only "may" and "must" are rights; how a packet is refused makes no class of its own.
     let rights = found.arena.map_leaves(found.rights, answer::right)?;

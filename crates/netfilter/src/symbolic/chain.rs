@@ -17,8 +17,10 @@ use crate::ir::{Cond, Family, Note, Rule, Step, Table, Verdict};
 pub(super) enum Phase {
     /// Prerouting, before connection tracking.
     Raw,
-    /// Prerouting after it.
+    /// Prerouting after it, and before any translation.
     Prerouting,
+    /// Prerouting after a translation.
+    Translated,
     /// Input or forward.
     Middle,
     /// Postrouting.
@@ -209,7 +211,8 @@ impl<'a> Engine<'a> {
         let mut list = Vec::with_capacity(alternatives.len());
         for (guard, says) in alternatives {
             // Stand in for NONE until all alternatives are joined.
-            let says = if has_none { self.arena.over(says, Diagram::constant(HELD))? } else { says };
+            let says =
+                if has_none { self.arena.over(says, Diagram::constant(HELD))? } else { says };
             list.push(self.arena.intersection(guard, says)?);
         }
         let joined = self.arena.first_decided(list)?;
@@ -252,6 +255,8 @@ impl<'a> Engine<'a> {
         id: ChainId,
         follows: Follows,
     ) -> Result<Diagram, EvaluateError> {
+        // A chain that many jumps lead to is asked anew for each of them.
+        self.arena.charge(RULE_STEPS * self.rules(id).len() as u64)?;
         let mut answer = follows.returned;
         let mut run = Vec::new();
         for rule in self.rules(id).iter().rev() {
@@ -357,6 +362,9 @@ impl<'a> Engine<'a> {
         self.arena.over(guarded, elsewhere)
     }
 }
+
+/// What looking at a rule again costs, in steps of the budget.
+const RULE_STEPS: u64 = 1000;
 
 /// Stands in for `NONE`; see [`Engine::combine`].
 const HELD: Leaf = Leaf::outcome(14);

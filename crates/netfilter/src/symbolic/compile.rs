@@ -141,13 +141,11 @@ impl Engine<'_> {
             ),
             None => unmask(mask, values, self.width(field)),
         };
-        match matching {
-            Some(set) => self.values(field, &set),
-            None => {
-                unknown.push(format!("a mask of {mask:#x} that leaves too many gaps"));
-                Ok(PERHAPS)
-            }
+        if let Some(set) = matching {
+            return self.values(field, &set);
         }
+        unknown.push(format!("a mask of {mask:#x} that leaves too many gaps"));
+        Ok(PERHAPS)
     }
 
     /// Number of bits of a field.
@@ -171,7 +169,9 @@ fn unmask(mask: u128, values: &RangeSet, width: u8) -> Option<RangeSet> {
         .filter(|bit| bit & (mask | low_bits) == 0)
         .collect();
     let combinations = 1_u128.checked_shl(u32::try_from(high.len()).ok()?)?;
-    let bases = values.iter().try_fold(0_u128, |sum, (lo, hi)| sum.checked_add((hi - lo).saturating_add(1)))?;
+    let bases = values
+        .iter()
+        .try_fold(0_u128, |sum, (lo, hi)| sum.checked_add((hi - lo).saturating_add(1)))?;
     if combinations.checked_mul(bases)? > MOST_RANGES {
         return None;
     }

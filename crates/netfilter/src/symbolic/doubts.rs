@@ -17,23 +17,20 @@ pub(super) struct Doubts {
 }
 
 impl Doubts {
-    /// Looks through the conditions of all rules. With `related` unset, none gets a field.
-    pub(super) fn new<'a>(conds: impl Iterator<Item = &'a Cond>, related: bool) -> Self {
+    /// Looks through the conditions of all rules. The default has no fields.
+    pub(super) fn new<'a>(conds: impl Iterator<Item = &'a Cond>) -> Self {
         let mut count: HashMap<&str, (usize, usize)> = HashMap::new();
         let mut order = 0;
-        if related {
-            for cond in conds {
-                cond.visit(&mut |part| {
-                    if let Cond::Unknown(text, Doubt::Packet) = part {
-                        let entry = count.entry(text).or_insert((order, 0));
-                        entry.1 += 1;
-                        order += 1;
-                    }
-                });
-            }
+        for cond in conds {
+            cond.visit(&mut |part| {
+                if let Cond::Unknown(text, Doubt::Packet) = part {
+                    let entry = count.entry(text).or_insert((order, 0));
+                    entry.1 += 1;
+                    order += 1;
+                }
+            });
         }
-        let mut repeated: Vec<_> =
-            count.into_iter().filter(|(_, (_, times))| *times > 1).collect();
+        let mut repeated: Vec<_> = count.into_iter().filter(|(_, (_, times))| *times > 1).collect();
         // The most asked first, in a stable order.
         repeated.sort_by_key(|(_, (first, times))| (std::cmp::Reverse(*times), *first));
         let fields = (Field::FREE..Field::FREE + MOST_FIELDS)

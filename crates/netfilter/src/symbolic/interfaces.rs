@@ -53,10 +53,14 @@ impl Interfaces {
 
     fn compute(&self, pattern: &Pattern) -> RangeSet {
         let last = self.kinds.len() - 1;
-        (0..).zip(&self.kinds).filter(|(_, kind)| is_matched(pattern, kind)).map(|(at, kind)| {
-            let is_last = usize::try_from(at) == Ok(last) && *kind == Kind::Other;
-            (at, if is_last { u128::MAX } else { at })
-        }).collect()
+        (0..)
+            .zip(&self.kinds)
+            .filter(|(_, kind)| is_matched(pattern, kind))
+            .map(|(at, kind)| {
+                let is_last = usize::try_from(at) == Ok(last) && *kind == Kind::Other;
+                (at, if is_last { u128::MAX } else { at })
+            })
+            .collect()
     }
 
     /// All but "no interface".
@@ -64,8 +68,9 @@ impl Interfaces {
         RangeSet::from(Self::NONE + 1..=u128::MAX)
     }
 
-    /// A name of the interface with this number, for a witness.
-    pub(super) fn name(&self, number: u128) -> Option<String> {
+    /// A name of the interface with this number.
+    #[cfg(test)]
+    fn name(&self, number: u128) -> Option<String> {
         let at = usize::try_from(number).unwrap_or(usize::MAX).min(self.kinds.len() - 1);
         match self.kinds.get(at) {
             Some(Kind::Exact(name)) => Some(name.clone()),
@@ -79,11 +84,10 @@ fn is_matched(pattern: &Pattern, kind: &Kind) -> bool {
     match (pattern, kind) {
         (Pattern::Exact(name), Kind::None) => name.is_empty(),
         (Pattern::Exact(name), Kind::Exact(own)) => name == own,
-        (Pattern::Begins(prefix), Kind::None) => prefix.is_empty(),
         (Pattern::Begins(prefix), Kind::Exact(own) | Kind::Begins(own)) => {
             own.starts_with(prefix.as_str())
         }
-        (Pattern::Begins(prefix), Kind::Other) => prefix.is_empty(),
+        (Pattern::Begins(prefix), Kind::None | Kind::Other) => prefix.is_empty(),
         (Pattern::Exact(_), Kind::Begins(_) | Kind::Other) => false,
     }
 }

@@ -62,22 +62,27 @@ pub fn evaluate(
     packets: &Packets,
     budget: Budget,
 ) -> Result<Evaluation, EvaluateError> {
-    match evaluate_with(ruleset, packets, budget, true) {
+    let tables: Vec<&Table> =
+        ruleset.tables.iter().filter(|table| table.family.sees(packets.family)).collect();
+    let doubts = Doubts::new(steps(&tables).flat_map(conds));
+    let is_related = !doubts.fields().is_empty();
+    match evaluate_with(ruleset, &tables, packets, budget, doubts) {
         // Taking unknown conditions as unrelated is less exact, and cheaper.
-        Err(EvaluateError::Exceeded(_)) => evaluate_with(ruleset, packets, budget, false),
+        Err(EvaluateError::Exceeded(_)) if is_related => {
+            evaluate_with(ruleset, &tables, packets, budget, Doubts::default())
+        }
         result => result,
     }
 }
 
 fn evaluate_with(
     ruleset: &Ruleset,
+    tables: &[&Table],
     packets: &Packets,
     budget: Budget,
-    related: bool,
+    doubts: Doubts,
 ) -> Result<Evaluation, EvaluateError> {
-    let tables: Vec<&Table> =
-        ruleset.tables.iter().filter(|table| table.family.sees(packets.family)).collect();
-    let mut engine = engine(tables, packets, budget, related);
+    let mut engine = engine(tables.to_vec(), packets, budget, doubts);
     let stages = stages(&engine.tables, packets.hook);
     for stage in &stages {
         if let Stage::Chain { id, .. } = stage {
@@ -165,15 +170,16 @@ fn engine<'a>(
     tables: Vec<&'a Table>,
     packets: &Packets,
     budget: Budget,
-    related: bool,
+    doubts: Doubts,
 ) -> Engine<'a> {
     let looks = looks(&tables);
     let marks = Marks::new(steps(&tables));
-    let doubts = Doubts::new(steps(&tables).flat_map(conds), related);
     let anywhere = universe(&tables, packets, &marks, &doubts);
     let untracked = steps(&tables).any(|step| *step == Step::NoTrack);
     let mut universes = HashMap::new();
-    for phase in [Phase::Raw, Phase::Prerouting, Phase::Middle, Phase::Postrouting] {
+    let phases =
+        [Phase::Raw, Phase::Prerouting, Phase::Translated, Phase::Middle, Phase::Postrouting];
+    for phase in phases {
         let mut own = anywhere.clone();
         let tracked = if phase == Phase::Raw { ct_state::INVALID } else { ct_state::NEW };
         let mut states = vec![(tracked, tracked)];
@@ -182,13 +188,16 @@ fn engine<'a>(
         }
         own.limit(Field::CT_STATE, RangeSet::of(states));
         let leaves = match phase {
-            Phase::Raw | Phase::Prerouting => false,
+            Phase::Raw | Phase::Prerouting | Phase::Translated => false,
             Phase::Middle => packets.hook == Hook::Forward,
             Phase::Postrouting => true,
         };
-        let out =
-            if leaves { Interfaces::present() } else { RangeSet::one(Interfaces::NONE) };
+        let out = if leaves { Interfaces::present() } else { RangeSet::one(Interfaces::NONE) };
         own.limit(Field::OIF, out);
+        if matches!(phase, Phase::Raw | Phase::Prerouting) {
+            own.limit(Field::DPORT, RangeSet::one(packets.port.into()));
+            own.limit(Field::CT_STATUS, RangeSet::one(0));
+        }
         universes.insert(phase, own);
     }
     Engine {
@@ -267,6 +276,7 @@ fn stages(tables: &[&Table], hook: Hook) -> Vec<Stage> {
         // A stable sort: chains of one priority run in the order of their registration.
         chains.sort_by_key(|(priority, _)| *priority);
         let mut tracked = here != Hook::Prerouting;
+        let mut translated = false;
         for (priority, id) in chains {
             if !tracked && priority >= CONNTRACK_PRIORITY {
                 list.push(Stage::ConnectionTracking);
@@ -274,11 +284,15 @@ fn stages(tables: &[&Table], hook: Hook) -> Vec<Stage> {
             }
             let phase = match here {
                 Hook::Prerouting if !tracked => Phase::Raw,
+                Hook::Prerouting if translated => Phase::Translated,
                 Hook::Prerouting => Phase::Prerouting,
                 Hook::Postrouting => Phase::Postrouting,
                 _ => Phase::Middle,
             };
             list.push(Stage::Chain { id, phase });
+            let chain = tables.get(id.0).and_then(|table| table.chains.get(id.1));
+            let base = chain.and_then(|chain| chain.base.as_ref());
+            translated |= base.is_some_and(|base| base.kind == ChainKind::Nat);
         }
         if !tracked {
             list.push(Stage::ConnectionTracking);
@@ -327,14 +341,12 @@ impl Engine<'_> {
         packets: &Packets,
         answer: Diagram,
     ) -> Result<Diagram, EvaluateError> {
-        let perhaps_dropped = |engine: &mut Self, answer| {
-            engine.arena.either(answer, Diagram::constant(DROP))
-        };
+        let perhaps_dropped =
+            |engine: &mut Self, answer| engine.arena.either(answer, Diagram::constant(DROP));
         let mut answer = answer;
         for table in &ruleset.tables {
             for chain in &table.chains {
-                let is_ingress =
-                    chain.base.as_ref().is_some_and(|base| base.hook == Hook::Ingress);
+                let is_ingress = chain.base.as_ref().is_some_and(|base| base.hook == Hook::Ingress);
                 let idle = chain.rules.is_empty() && chain.base.as_ref().is_none_or(|b| !b.drops);
                 if is_ingress && !idle {
                     answer = perhaps_dropped(self, answer)?;

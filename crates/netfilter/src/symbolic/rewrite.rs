@@ -78,21 +78,32 @@ impl Engine<'_> {
         answer: Diagram,
         unknown: &mut Vec<String>,
     ) -> Result<Diagram, Exceeded> {
-        unknown.extend(nat.doubt.clone());
         let (address, port) = match nat.kind {
             NatKind::Destination => (Field::DESTINATION, Field::DPORT),
             NatKind::Source => (Field::SOURCE, Field::SPORT),
         };
         let mut answer = answer;
+        let mut open = false;
         if let Some((lo, hi)) = nat.address {
-            answer = self.arena.choose(answer, address, lo, hi)?;
+            let chosen = self.arena.choose(answer, address, lo, hi)?;
+            open |= chosen != answer;
+            answer = chosen;
         }
-        answer = match (nat.port, nat.kind) {
-            (Some((lo, hi)), _) => self.arena.choose(answer, port, lo.into(), hi.into())?,
+        let ports = match (nat.port, nat.kind) {
+            (Some((lo, hi)), _) => Some((lo, hi)),
             // The kernel takes another source port where two connections would be the same.
-            (None, NatKind::Source) => self.arena.choose(answer, port, 0, 0xffff)?,
-            (None, NatKind::Destination) => answer,
+            (None, NatKind::Source) => Some((0, u16::MAX)),
+            (None, NatKind::Destination) => None,
         };
+        if let Some((lo, hi)) = ports {
+            let chosen = self.arena.choose(answer, port, lo.into(), hi.into())?;
+            open |= lo != hi && chosen != answer;
+            answer = chosen;
+        }
+        // To where does not matter if nobody looks.
+        if open {
+            unknown.extend(nat.doubt.clone());
+        }
         if nat.kind == NatKind::Destination {
             answer = self.arena.restrict(answer, Field::CT_STATUS, ct_status::DNAT)?;
         }

@@ -6,8 +6,18 @@ use super::{Parsed, Parser};
 
 /// Keys of `meta` that may stand without it.
 const META: [&str; 12] = [
-    "iif", "oif", "iifname", "oifname", "iifgroup", "oifgroup", "iiftype", "oiftype", "mark",
-    "skuid", "skgid", "rtclassid",
+    "iif",
+    "oif",
+    "iifname",
+    "oifname",
+    "iifgroup",
+    "oifgroup",
+    "iiftype",
+    "oiftype",
+    "mark",
+    "skuid",
+    "skgid",
+    "rtclassid",
 ];
 
 /// Headers with fields of one word.
@@ -25,9 +35,30 @@ impl Parser<'_> {
                     || HEADERS.contains(&word.as_str())
                     || matches!(
                         word.as_str(),
-                        "meta" | "ct" | "fib" | "rt" | "socket" | "numgen" | "jhash" | "symhash"
-                            | "exthdr" | "hbh" | "frag" | "dst" | "srh" | "mh" | "ipsec" | "osf"
-                            | "comp" | "pkttype" | "rt0" | "rt2" | "rt4" | "cpu" | "day" | "hour"
+                        "meta"
+                            | "ct"
+                            | "fib"
+                            | "rt"
+                            | "socket"
+                            | "numgen"
+                            | "jhash"
+                            | "symhash"
+                            | "exthdr"
+                            | "hbh"
+                            | "frag"
+                            | "dst"
+                            | "srh"
+                            | "mh"
+                            | "ipsec"
+                            | "osf"
+                            | "comp"
+                            | "pkttype"
+                            | "rt0"
+                            | "rt2"
+                            | "rt4"
+                            | "cpu"
+                            | "day"
+                            | "hour"
                     )
             }
             Kind::Sign("@") => {
@@ -156,16 +187,13 @@ impl Parser<'_> {
                 self.name()?;
                 Ok(self.other(start, Doubtful::Packet))
             }
-            "exthdr" => {
-                self.name()?;
-                Ok(self.other(start, Doubtful::Packet))
-            }
             "tcp" | "ip" | "sctp" | "dccp"
                 if matches!(self.peek_word(), Some("option" | "chunk")) =>
             {
                 self.header_option(start)
             }
-            "rt" | "hbh" | "frag" | "dst" | "srh" | "mh" | "comp" | "rt0" | "rt2" | "rt4" => {
+            "exthdr" | "rt" | "hbh" | "frag" | "dst" | "srh" | "mh" | "comp" | "rt0" | "rt2"
+            | "rt4" => {
                 self.name()?;
                 Ok(self.other(start, Doubtful::Packet))
             }
@@ -255,19 +283,12 @@ impl Parser<'_> {
                 let is_jump = self.peek_word() == Some("jump");
                 self.at += 1;
                 let chain = self.name()?;
-                return Ok(Some(if is_jump {
-                    Verdict::Jump(chain)
-                } else {
-                    Verdict::Goto(chain)
-                }));
+                return Ok(Some(if is_jump { Verdict::Jump(chain) } else { Verdict::Goto(chain) }));
             }
             Some("queue") => {
                 let start = self.at;
                 self.at += 1;
-                while let Some(
-                    "num" | "to" | "flags" | "bypass" | "fanout",
-                ) = self.peek_word()
-                {
+                while let Some("num" | "to" | "flags" | "bypass" | "fanout") = self.peek_word() {
                     self.at += 1;
                     while self.sign_is(",") {
                         self.at += 1;

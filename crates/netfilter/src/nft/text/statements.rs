@@ -200,8 +200,10 @@ impl Parser<'_> {
             "redirect" => NatWord::Redirect,
             _ => NatWord::Masquerade,
         };
-        while matches!(self.peek_word(), Some("ip" | "ip6" | "prefix" | "interval" | "addr" | "port"))
-            && !matches!(self.kind_after(1), Kind::Word(key) if matches!(key.as_str(), "saddr" | "daddr"))
+        while matches!(
+            self.peek_word(),
+            Some("ip" | "ip6" | "prefix" | "interval" | "addr" | "port")
+        ) && !matches!(self.kind_after(1), Kind::Word(key) if matches!(key.as_str(), "saddr" | "daddr"))
         {
             self.at += 1;
         }
@@ -248,11 +250,7 @@ impl Parser<'_> {
         self.braces()?;
         let inner = self.written(before);
         let decides = ["limit ", "quota ", "ct count "].iter().any(|word| inner.contains(word));
-        Ok(if decides {
-            Statement::History(self.written(start))
-        } else {
-            Statement::Update(set)
-        })
+        Ok(if decides { Statement::History(self.written(start)) } else { Statement::Update(set) })
     }
 
     /// Skips a pair of braces with what they hold.
