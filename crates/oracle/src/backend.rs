@@ -87,20 +87,34 @@ impl Backend {
     /// Loads a ruleset in place of the one before.
     pub(crate) fn load(self, lab: &Lab, text: &str) -> Result<(), Error> {
         match self {
-            Self::Nft => lab.feed("nft", &["-f", "-"], &format!("{}{text}", lab.empty())),
+            Self::Nft => lab.feed("nft", &["-f", "-"], &format!("{}{text}", Lab::EMPTY)),
             Self::IptablesLegacy | Self::Ip6tablesLegacy => {
                 lab.feed(self.restore(), &[], &with_every_table(text))
             }
             Self::IptablesNft | Self::Ip6tablesNft => {
-                lab.feed("nft", &["-f", "-"], &lab.empty())?;
+                lab.feed("nft", &["-f", "-"], Lab::EMPTY)?;
                 lab.feed(self.restore(), &[], text)
             }
         }
     }
 
+    /// The lines (from 1) that the program complains of.
+    pub(crate) fn refused_lines(self, stderr: &str) -> Vec<usize> {
+        // nft: "/dev/stdin:3:1-4: Error: ..."; the others: "line 3 failed", "line 3: ...".
+        let (mark, before) = match self {
+            Self::Nft => ("/dev/stdin:", Lab::EMPTY.lines().count()),
+            _ => ("line ", 0),
+        };
+        let number = |rest: &str| {
+            let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+            rest.get(..end)?.parse::<usize>().ok()?.checked_sub(before)
+        };
+        stderr.match_indices(mark).filter_map(|(at, _)| number(stderr.get(at + mark.len()..)?)).collect()
+    }
+
     /// The ruleset that is loaded, as every program that can list it prints it.
     pub(crate) fn list(self, lab: &Lab) -> Result<Vec<Form>, Error> {
-        let form = |arguments: &[&str]| {
+        let form = |arguments: &[&str]| -> Result<Form, Error> {
             let text = lab.print(arguments)?;
             Ok(Form { name: arguments.join(" "), text })
         };

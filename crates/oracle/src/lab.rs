@@ -73,7 +73,7 @@ impl Lab {
             next: 0,
         };
         own.address()?;
-        own.feed("nft", &["-f", "-"], &own.empty())?;
+        own.feed("nft", &["-f", "-"], Self::EMPTY)?;
         Ok(own)
     }
 
@@ -100,9 +100,7 @@ impl Lab {
     }
 
     /// The ruleset without anything but the record.
-    pub(crate) fn empty(&self) -> String {
-        format!("flush ruleset\n{}", crate::record::RULESET)
-    }
+    pub(crate) const EMPTY: &str = crate::record::RULESET;
 
     /// Runs a program inside with this input.
     pub(crate) fn feed(

@@ -18,8 +18,9 @@ pub(crate) const TABLE: &str = "whyopen_oracle";
 /// The group of the records.
 const GROUP: u16 = 7;
 
-/// The table as nft reads it. `queue-threshold 1` sends each record at once.
-pub(crate) const RULESET: &str = "table inet whyopen_oracle {
+/// The table as nft reads it, in place of every other. `queue-threshold 1` sends each record at once.
+pub(crate) const RULESET: &str = "flush ruleset
+table inet whyopen_oracle {
 \tchain input {
 \t\ttype filter hook input priority 2147483646; policy accept;
 \t\tlog group 7 queue-threshold 1 drop

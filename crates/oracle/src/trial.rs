@@ -32,6 +32,8 @@ pub struct Count {
     pub rulesets: u64,
     /// Rulesets that the kernel's tools refused.
     pub refused: u64,
+    /// Lines that were left out of rulesets for the same reason.
+    pub lines_refused: u64,
     /// Forms of rulesets that were read.
     pub forms: u64,
     /// Packets that the kernel answered for, each compared in every form.
@@ -53,6 +55,7 @@ impl Count {
     pub fn add(&mut self, other: Self) {
         self.rulesets += other.rulesets;
         self.refused += other.refused;
+        self.lines_refused += other.lines_refused;
         self.forms += other.forms;
         self.packets += other.packets;
         self.accepted += other.accepted;
@@ -76,14 +79,39 @@ impl Trial<'_> {
     /// Loads the ruleset and compares every packet.
     pub fn run(&self, bench: &mut Bench) -> Result<Verdict, Error> {
         let mut verdict = Verdict::default();
-        match bench.load(self.backend, self.text) {
-            Ok(()) => {}
-            Err(Error::Refused { .. }) => {
-                verdict.count.refused = 1;
-                return Ok(verdict);
+        let Some(text) = self.loadable(bench, &mut verdict.count)? else {
+            verdict.count.refused = 1;
+            return Ok(verdict);
+        };
+        let own = Trial { text: &text, ..self.clone() };
+        own.compare(bench, verdict)
+    }
+
+    /// Loads the ruleset, without the lines that its program refuses: random rules contradict
+    /// themselves now and then.
+    fn loadable(&self, bench: &Bench, count: &mut Count) -> Result<Option<String>, Error> {
+        let mut text = self.text.to_owned();
+        for _ in 0..MOST_REPAIRS {
+            let stderr = match bench.load(self.backend, &text) {
+                Ok(()) => return Ok(Some(text)),
+                Err(Error::Refused { stderr, .. }) => stderr,
+                Err(error) => return Err(error),
+            };
+            let refused = self.backend.refused_lines(&stderr);
+            let lines = (1..).zip(text.lines());
+            let kept: Vec<_> =
+                lines.filter(|(at, _)| !refused.contains(at)).map(|(_, line)| line).collect();
+            let removed = text.lines().count() - kept.len();
+            if removed == 0 {
+                return Ok(None);
             }
-            Err(error) => return Err(error),
+            count.lines_refused += u64::try_from(removed).unwrap_or(0);
+            text = kept.iter().map(|line| format!("{line}\n")).collect();
         }
+        Ok(None)
+    }
+
+    fn compare(&self, bench: &mut Bench, mut verdict: Verdict) -> Result<Verdict, Error> {
         verdict.count.rulesets = 1;
         let mut forms = vec![Form { name: "as written".to_owned(), text: self.text.to_owned() }];
         if self.listed {
@@ -230,6 +258,9 @@ impl Trial<'_> {
         }))
     }
 }
+
+/// Most times that lines are left out of a ruleset until it loads.
+const MOST_REPAIRS: usize = 24;
 
 /// Most contradictions of one ruleset that are minimised.
 const MOST_FOUND: usize = 2;

@@ -84,8 +84,9 @@ impl<'a> Rule<'a> {
             0..3 => format!("{ip} daddr {not}{}", pool::network(self.random, v6)),
             3 => format!("{ip} daddr {not}@{}{digit}", self.random.of(&["s", "h"])),
             4 => {
-                let list = pool::addresses(self.random, v6, 3).join(", ");
-                format!("{ip} saddr . {ip} daddr {{ {list} . {list} }}").replace(", ", " . ")
+                let (one, other) = (pool::address(self.random, v6), pool::network(self.random, v6));
+                let third = pool::address(self.random, v6);
+                format!("{ip} saddr . {ip} daddr {not}{{ {one} . {other}, {third} . {one} }}")
             }
             5 => format!("{ip} daddr . udp dport @p{digit}"),
             _ => return None,
@@ -262,7 +263,7 @@ impl<'a> Rule<'a> {
             10 if v6 => "meta mark set ip6 saddr map @m6",
             10 => "meta mark set ip saddr map @m4",
             11 => "tcp dport vmap { 22 : accept, 80-90 : drop, 8080 : return }",
-            12 => "tcp dport vmap { 22, 80 : accept }",
+            12 => "tcp dport vmap { 22 : accept, 80 : accept }",
             13 if self.place.contains("prerouting") => "notrack",
             13 if !self.place.contains("user") => {
                 self.random.of(&["reject", "reject with tcp reset", "reject with icmpx type admin-prohibited"])
