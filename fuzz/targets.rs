@@ -3,6 +3,10 @@
 //! Shared by the fuzzing program and by the test that replays what once crashed
 //! (`fuzz/regressions/TARGET/`).
 
+use collect::holders::fuzzing as holders;
+use collect::owners::fuzzing as owners;
+use collect::sockets::fuzzing as sockets;
+
 /// A parser under test.
 pub(crate) struct Target {
     /// Its name: of the directories with its inputs, too.
@@ -16,7 +20,35 @@ const fn target(name: &'static str, parse: fn(&[u8])) -> Target {
 }
 
 /// All of them, sorted by name.
-pub(crate) const ALL: &[Target] = &[target("placement", placement), target("snapshot", snapshot)];
+pub(crate) const ALL: &[Target] = &[
+    target("apk_database", owners::apk_database),
+    target("btf", holders::btf),
+    target("containers_storage", owners::containers_storage),
+    target("dbus_message", owners::dbus_message),
+    target("docker_config", owners::docker_config),
+    target("dpkg_diversions", owners::dpkg_diversions),
+    target("dpkg_list", owners::dpkg_list),
+    target("dpkg_status", owners::dpkg_status),
+    target("generic_message", sockets::generic_message),
+    target("inet_diag_message", sockets::inet_diag_message),
+    target("mountinfo", holders::mountinfo),
+    target("oci_bundle", owners::oci_bundle),
+    target("packet_diag_message", sockets::packet_diag_message),
+    target("pacman_database", owners::pacman_database),
+    target("passwd", holders::passwd),
+    target("placement", placement),
+    target("proc_cgroup", holders::proc_cgroup),
+    target("proc_cmdline", holders::proc_cmdline),
+    target("proc_link", holders::proc_link),
+    target("proc_stat", holders::proc_stat),
+    target("proc_table", sockets::proc_table),
+    target("ring_fdinfo", holders::ring_fdinfo),
+    target("rpm_header", owners::rpm_header),
+    target("rtnetlink_message", sockets::rtnetlink_message),
+    target("snapshot", snapshot),
+    target("sock_diag_datagram", sockets::sock_diag_datagram),
+    target("sqlite_parts", owners::sqlite_parts),
+];
 
 /// The path of a cgroup.
 fn placement(bytes: &[u8]) {

@@ -10,6 +10,8 @@
     reason = "a tool for developers: it runs cargo and other programs and reports what they did"
 )]
 
+mod bench;
+mod bpf;
 mod command;
 mod fuzz;
 mod test;
@@ -27,12 +29,18 @@ enum Task {
     Test,
     /// Fuzz one parser, or all of them one after the other.
     Fuzz(fuzz::Fuzz),
+    /// Measure the cost of a look at busy hosts, next to ss, netstat and lsof (as root).
+    Bench(bench::Bench),
+    /// Write the BPF programs as text again, after a change of what assembles them.
+    Bpf,
 }
 
 fn main() -> ExitCode {
     let result = match Task::parse() {
         Task::Test => test::all(),
         Task::Fuzz(fuzz) => fuzz.run(),
+        Task::Bench(bench) => bench.run(),
+        Task::Bpf => bpf::write(),
     };
     let Err(error) = result else { return ExitCode::SUCCESS };
     eprintln!("xtask: {error:#}");

@@ -22,15 +22,15 @@ fn main() -> ExitCode {
         Ok(invocation) => invocation,
         Err(done) => return done,
     };
-    exit::code(run(invocation))
+    exit::code(run(&invocation))
 }
 
 /// Does what was asked.
-fn run(invocation: Invocation) -> anyhow::Result<exit::Outcome> {
-    match invocation.command {
-        Some(Command::Snapshot(options)) => show::snapshot(options),
+fn run(invocation: &Invocation) -> anyhow::Result<exit::Outcome> {
+    match &invocation.command {
+        Some(Command::Snapshot(options)) => show::snapshot(*options),
         Some(Command::Schema) => show::schema(),
-        Some(Command::Completions { shell }) => show::completions(shell),
+        Some(Command::Completions { shell }) => show::completions(*shell),
         Some(Command::Man) => show::man(),
         None => show::sockets(&invocation.view),
     }

@@ -133,7 +133,7 @@ pub(crate) fn snapshot(flags: SnapshotFlags) -> anyhow::Result<Outcome> {
     let pids = holders(&judge(&snapshot), &[]);
     host::details(&mut snapshot, &pids, flags.with_args);
     let mut out = output::stdout();
-    serde_json::to_writer(&mut out, &snapshot).map_err(std::io::Error::from)?;
+    json::write(&mut out, &snapshot)?;
     out.write_all(b"\n")?;
     out.flush()?;
     Ok(Outcome::Done)

@@ -1,5 +1,8 @@
 //! Runs the binary over saved snapshots: exit codes, errors, flags.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::disallowed_methods, reason = "it makes files and runs the binary")]
+
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

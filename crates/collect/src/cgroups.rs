@@ -70,10 +70,14 @@ fn paths_below(point: &str, wanted: &[CgroupId]) -> Part<Vec<Cgroup>> {
     wanted.sort_unstable();
     wanted.dedup();
     wanted.retain(|id| id.0 != 0);
+    // Known even from inside a part of the hierarchy: sockets of the kernel are there.
+    let root_cgroup = wanted.contains(&ROOT).then(|| Cgroup { id: ROOT, path: "/".to_owned() });
+    wanted.retain(|id| *id != ROOT);
     let mut walk = Walk { wanted, found: Vec::new(), path: String::new(), failed: None };
     walk.meet(CgroupId(root_id), "/");
     walk.directory(&root, MAX_DEPTH);
     let Walk { wanted: missing, mut found, failed, .. } = walk;
+    found.extend(root_cgroup);
     found.sort_unstable();
     let mut gaps = Vec::new();
     if let Some(error) = failed {

@@ -1,19 +1,20 @@
 //! Network namespaces: finding them, naming them, looking into them.
 //!
-//! Input: one process per namespace (found by the walk over processes) and the files below
-//! `/run/netns` and of container engines. Output: every namespace once, with a way into it. A thread
+//! Input: one process or held socket per namespace (found by the walk over processes) and the files
+//! below `/run/netns` and of container engines. Output: every namespace once, with a way into it. A thread
 //! enters (setns(2)) and ends there; the caller's own thread never changes its namespace. Entering
 //! needs `CAP_SYS_ADMIN`; names and ids need nothing.
 
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use facts::{Gap, NetnsId, Pid, Remedy};
 use rustix::fs::{FsWord, statfs};
+use rustix::process::{PidfdFlags, PidfdGetfdFlags};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 /// The namespace of the calling thread, which may differ from its process's main thread.
@@ -45,8 +46,26 @@ pub struct Namespace {
     pub own: bool,
     /// A process in it.
     pub leader: Option<Pid>,
-    /// Files that lead to it, best first.
-    handles: Vec<PathBuf>,
+    /// What leads to it, best first.
+    handles: Vec<Handle>,
+}
+
+/// What leads to a namespace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Handle {
+    /// A file of nsfs.
+    File(PathBuf),
+    /// A descriptor of a process that refers to a socket in it.
+    Socket(Pid, u32),
+}
+
+/// What was found elsewhere that leads to namespaces.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Leads {
+    /// Namespaces that processes are in, each with one of them.
+    pub processes: BTreeMap<NetnsId, Pid>,
+    /// Namespaces that only a socket is in, each with a descriptor that refers to one.
+    pub sockets: BTreeMap<NetnsId, (Pid, u32)>,
 }
 
 impl Namespace {
@@ -66,8 +85,12 @@ impl Namespace {
     /// Opens a descriptor that refers to it.
     pub fn open(&self) -> Result<OwnedFd, EnterError> {
         let mut first = None;
-        for path in &self.handles {
-            match open_as(path, self.id) {
+        for handle in &self.handles {
+            let opened = match handle {
+                Handle::File(path) => open_as(path, self.id),
+                Handle::Socket(pid, fd) => open_of_socket(*pid, *fd, self.id),
+            };
+            match opened {
                 Ok(fd) => return Ok(fd),
                 Err(error) => first = first.or(Some(error)),
             }
@@ -106,6 +129,18 @@ pub enum EnterError {
         /// The namespace that is there.
         found: NetnsId,
     },
+    /// The socket that leads to it cannot be borrowed from its holder, or not be asked.
+    #[error("{operation} of descriptor {fd} of process {pid}: {source}")]
+    Socket {
+        /// What failed.
+        operation: &'static str,
+        /// The process.
+        pid: Pid,
+        /// The descriptor.
+        fd: u32,
+        /// Why.
+        source: io::Error,
+    },
     /// Neither a process nor a name leads to it.
     #[error("nothing leads to net:[{id}]")]
     NoHandle {
@@ -127,11 +162,13 @@ impl EnterError {
     /// What would help.
     pub fn remedy(&self) -> Option<Remedy> {
         match self {
-            Self::Open { source, .. } | Self::Setns(source) => match source.kind() {
-                io::ErrorKind::PermissionDenied => Some(Remedy::Root),
-                io::ErrorKind::NotFound => Some(Remedy::Retry),
-                _ => None,
-            },
+            Self::Open { source, .. } | Self::Socket { source, .. } | Self::Setns(source) => {
+                match source.kind() {
+                    io::ErrorKind::PermissionDenied => Some(Remedy::Root),
+                    io::ErrorKind::NotFound => Some(Remedy::Retry),
+                    _ => None,
+                }
+            }
             Self::Moved { .. } | Self::NoHandle { .. } => Some(Remedy::Retry),
             Self::Thread(_) | Self::Failed => None,
         }
@@ -162,17 +199,13 @@ pub fn enter<T: Send>(
     })
 }
 
-/// Every namespace that processes and names tell of, sorted by id, and what could not be told.
-/// With `own_only` just the caller's.
-pub fn find(leaders: &BTreeMap<NetnsId, Pid>, own_only: bool) -> (Vec<Namespace>, Vec<Gap>) {
-    find_in(leaders, own_only, &NAME_FOLDERS.map(Path::new))
+/// Every namespace that processes, sockets and names tell of, sorted by id, and what could not be
+/// told. With `own_only` just the caller's.
+pub fn find(leads: &Leads, own_only: bool) -> (Vec<Namespace>, Vec<Gap>) {
+    find_in(leads, own_only, &NAME_FOLDERS.map(Path::new))
 }
 
-fn find_in(
-    leaders: &BTreeMap<NetnsId, Pid>,
-    own_only: bool,
-    folders: &[&Path],
-) -> (Vec<Namespace>, Vec<Gap>) {
+fn find_in(leads: &Leads, own_only: bool, folders: &[&Path]) -> (Vec<Namespace>, Vec<Gap>) {
     let mut found: BTreeMap<NetnsId, Namespace> = BTreeMap::new();
     let mut gaps = Vec::new();
     let own = own();
@@ -201,19 +234,22 @@ fn find_in(
             if let Some(name) = path.file_name() {
                 namespace.names.push(name.to_string_lossy().into_owned());
             }
-            namespace.handles.push(path);
+            namespace.handles.push(Handle::File(path));
         }
     }
-    for (&id, &pid) in leaders {
+    for (&id, &pid) in &leads.processes {
         let namespace = entry(&mut found, id);
         namespace.leader = Some(pid);
-        namespace.handles.push(format!("/proc/{pid}/ns/net").into());
+        namespace.handles.push(Handle::File(format!("/proc/{pid}/ns/net").into()));
+    }
+    for (&id, &(pid, fd)) in &leads.sockets {
+        entry(&mut found, id).handles.push(Handle::Socket(pid, fd));
     }
     let host = host(own.ok(), &foreign);
     if let Some(id) = host {
         let namespace = entry(&mut found, id);
         namespace.host = true;
-        namespace.handles.push(HOST.into());
+        namespace.handles.push(Handle::File(HOST.into()));
     }
     let mut namespaces: Vec<_> = found.into_values().collect();
     if own_only {
@@ -312,6 +348,38 @@ fn open_as(path: &Path, wanted: NetnsId) -> Result<OwnedFd, EnterError> {
     let found = file.metadata().and_then(|m| id(m.ino())).map_err(failed)?;
     if found != wanted {
         return Err(EnterError::Moved { path: path.to_owned(), wanted, found });
+    }
+    Ok(file.into())
+}
+
+/// Opens the namespace of a socket that another process holds: borrows the descriptor
+/// (pidfd_getfd(2), which needs the right to trace the process) and asks it for its namespace.
+fn open_of_socket(pid: Pid, fd: u32, wanted: NetnsId) -> Result<OwnedFd, EnterError> {
+    /// `SIOCGSKNS` (`include/uapi/linux/sockios.h`): a descriptor of a socket's network namespace.
+    const SIOCGSKNS: libc::c_ulong = 0x894c;
+    let failed =
+        |operation| move |source: io::Error| EnterError::Socket { operation, pid, fd, source };
+    let gone = || failed("pidfd_open")(io::ErrorKind::NotFound.into());
+    let process = i32::try_from(pid.0).ok().and_then(rustix::process::Pid::from_raw);
+    let process = rustix::process::pidfd_open(process.ok_or_else(gone)?, PidfdFlags::empty())
+        .map_err(|errno| failed("pidfd_open")(errno.into()))?;
+    let number = i32::try_from(fd).map_err(|_| gone())?;
+    let socket = rustix::process::pidfd_getfd(&process, number, PidfdGetfdFlags::empty())
+        .map_err(|errno| failed("pidfd_getfd")(errno.into()))?;
+    // SAFETY: this ioctl takes no argument and touches no memory of ours.
+    #[allow(unsafe_code, reason = "ioctl(2) has no safe wrapper for this request")]
+    let namespace = unsafe { libc::ioctl(socket.as_raw_fd(), SIOCGSKNS) };
+    if namespace < 0 {
+        return Err(failed("SIOCGSKNS")(io::Error::last_os_error()));
+    }
+    // SAFETY: the kernel just made this descriptor for us, and nothing else knows it.
+    #[allow(unsafe_code, reason = "takes ownership of a new descriptor")]
+    let namespace = unsafe { OwnedFd::from_raw_fd(namespace) };
+    let file = File::from(namespace);
+    let found = file.metadata().and_then(|m| id(m.ino())).map_err(failed("stat"))?;
+    if found != wanted {
+        let path = format!("/proc/{pid}/fd/{fd}").into();
+        return Err(EnterError::Moved { path, wanted, found });
     }
     Ok(file.into())
 }

@@ -1,17 +1,21 @@
 //! The composition: one look at the host, and a closer one at some of its processes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use facts::{
-    CgroupId, Collector, ContainerEngine, ContainerRef, Gap, Holder, Inode, NetnsId, Part, Pid,
-    Placement, Process, Snapshot, Socket, Uid,
+    CgroupId, Collector, ContainerEngine, ContainerRef, Gap, Holder, Inode, Part, Pid, Placement,
+    Process, Snapshot, Socket, Uid,
 };
 
 use crate::holders::{Finder, Found as Held, Method};
+use crate::netns::Leads;
 use crate::owners::{containers, packages, systemd};
 use crate::{cgroups, host, sockets, users};
+
+/// The cgroup of systemd itself (`SPECIAL_INIT_SCOPE` in systemd's src/basic/special.h).
+const INIT_CGROUP: &str = "/init.scope";
 
 /// How long systemd may take to answer, all questions together.
 const SYSTEMD_LIMIT: Duration = Duration::from_secs(2);
@@ -39,10 +43,10 @@ pub struct Details {
 /// Reads the host. Cannot fail as a whole: what could not be read is a gap of its part.
 pub fn snapshot(request: Request) -> Snapshot {
     let mut finder = Finder::open(request.method, request.connected);
-    let (leaders, leader_gaps) = leaders(&mut finder, request);
+    let (leads, lead_gaps) = leads(&mut finder, request);
     let asked =
         sockets::Request { connected: request.connected, this_netns_only: request.this_netns_only };
-    let found = sockets::collect(&asked, &leaders);
+    let found = sockets::collect(&asked, &leads);
     let held = finder.holders(&inodes(found.sockets.items()));
 
     let mut snapshot = Snapshot::new(collector(request, &held), host::read());
@@ -51,10 +55,10 @@ pub fn snapshot(request: Request) -> Snapshot {
     snapshot.kernel_owners = found.kernel_owners;
     snapshot.holders = held.holders;
     snapshot.processes = held.processes;
-    snapshot.gaps.extend(leader_gaps);
+    snapshot.gaps.extend(lead_gaps);
     snapshot.gaps.extend(found.left_out);
     snapshot.sort();
-    look_again(&mut snapshot, asked, &leaders);
+    look_again(&mut snapshot, asked, &leads);
     place(&mut snapshot, &finder);
     snapshot.units = socket_units(&snapshot);
     snapshot.containers = containers(&snapshot);
@@ -92,16 +96,29 @@ pub fn details(snapshot: &mut Snapshot, wanted: &Details) {
     let units = units_of(snapshot, &wanted.pids);
     let units: Vec<&str> = units.iter().map(String::as_str).collect();
     snapshot.units = systemd::units(&units, holds_for_systemd(snapshot), SYSTEMD_LIMIT);
+    if !wanted.args {
+        forget_commands(&mut snapshot.units);
+    }
     snapshot.sort();
 }
 
-/// One process for each network namespace.
-fn leaders(finder: &mut Finder, request: Request) -> (BTreeMap<NetnsId, Pid>, Vec<Gap>) {
+/// What leads to the network namespaces of the host.
+fn leads(finder: &mut Finder, request: Request) -> (Leads, Vec<Gap>) {
     if request.this_netns_only {
-        return (BTreeMap::new(), Vec::new());
+        return (Leads::default(), Vec::new());
     }
-    let part = finder.namespaces();
-    (part.value().cloned().unwrap_or_default(), part.gaps().to_vec())
+    let processes = finder.namespaces();
+    let sockets = finder.socket_namespaces();
+    let mut gaps = processes.gaps().to_vec();
+    // Whoever may not see the namespaces of processes is told so already.
+    if gaps.is_empty() {
+        gaps.extend_from_slice(sockets.gaps());
+    }
+    let leads = Leads {
+        processes: processes.value().cloned().unwrap_or_default(),
+        sockets: sockets.value().cloned().unwrap_or_default(),
+    };
+    (leads, gaps)
 }
 
 /// How this snapshot was taken.
@@ -151,13 +168,13 @@ fn unheld(snapshot: &Snapshot) -> Vec<Inode> {
 /// Looks a second time at open sockets without a holder: since sockets and holders are read one
 /// after the other, one that was closed or handed over in between would else seem to be nobody's.
 /// What is still there and still nobody's is then looked for in the tables of io_uring.
-fn look_again(snapshot: &mut Snapshot, asked: sockets::Request, leaders: &BTreeMap<NetnsId, Pid>) {
+fn look_again(snapshot: &mut Snapshot, asked: sockets::Request, leads: &Leads) {
     let before = unheld(snapshot);
     if before.is_empty() || snapshot.holders.value().is_none() {
         return;
     }
     let asked = sockets::Request { connected: false, ..asked };
-    let still = inodes(sockets::collect(&asked, leaders).sockets.items());
+    let still = inodes(sockets::collect(&asked, leads).sockets.items());
     let gone =
         |inode: Inode| before.binary_search(&inode).is_ok() && still.binary_search(&inode).is_err();
     if let Part::Known { value } | Part::Partial { value, .. } = &mut snapshot.sockets {
@@ -198,7 +215,18 @@ fn place(snapshot: &mut Snapshot, finder: &Finder) {
     }
 }
 
-/// Whether systemd itself holds a socket whose cgroup does not name its socket unit.
+/// Forgets the descriptions of transient units: for these systemd-run(1) takes the command line,
+/// which may hold secrets.
+fn forget_commands(units: &mut Part<Vec<facts::SystemdUnit>>) {
+    if let Part::Known { value } | Part::Partial { value, .. } = units {
+        for unit in value.iter_mut().filter(|unit| unit.file_state == "transient") {
+            unit.description.clear();
+        }
+    }
+}
+
+/// Whether systemd itself holds a socket whose cgroup does not name its socket unit. Where holders
+/// are not known, it may be what systemd made: such sockets belong to its own cgroup.
 fn holds_for_systemd(snapshot: &Snapshot) -> bool {
     let held_by_init: BTreeSet<Inode> = snapshot
         .holders
@@ -207,11 +235,15 @@ fn holds_for_systemd(snapshot: &Snapshot) -> bool {
         .filter(|holder| holder.pid == Pid(1))
         .map(|holder| holder.inode)
         .collect();
-    snapshot.sockets.items().iter().filter(|s| held_by_init.contains(&s.inode)).any(|socket| {
+    let unknown = !matches!(snapshot.holders, Part::Known { .. });
+    snapshot.sockets.items().iter().any(|socket| {
         let path = socket.cgroup.and_then(|id| snapshot.cgroup_path(id));
-        !path.is_some_and(|path| {
-            Placement::of(path).unit.is_some_and(|unit| unit.ends_with(".socket"))
-        })
+        let unit = path.and_then(|path| Placement::of(path).unit);
+        if held_by_init.contains(&socket.inode) {
+            !unit.is_some_and(|unit| unit.ends_with(".socket"))
+        } else {
+            unknown && path == Some(INIT_CGROUP)
+        }
     })
 }
 

@@ -13,6 +13,10 @@ pub struct Gap {
     /// What the user can do about it, where that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remedy: Option<Remedy>,
+    /// Whether it matters to few: what is missing is rare, or nobody can reach it. Views for people
+    /// leave such gaps to the JSON.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub minor: bool,
 }
 
 /// What would close a [`Gap`].
@@ -31,7 +35,14 @@ pub enum Remedy {
 impl Gap {
     /// A gap without a known remedy.
     pub fn new(what: impl Into<String>, why: impl Into<String>) -> Self {
-        Self { what: what.into(), why: why.into(), remedy: None }
+        Self { what: what.into(), why: why.into(), remedy: None, minor: false }
+    }
+
+    /// The same gap, as one that matters to few.
+    #[must_use]
+    pub fn minor(mut self) -> Self {
+        self.minor = true;
+        self
     }
 
     /// The same gap, with what would close it.

@@ -28,6 +28,13 @@ impl<'a> Namespace<'a> {
         self.fact.is_some_and(|f| f.host)
     }
 
+    /// Whether this is its label, one of its names or its inode.
+    pub fn is(&self, name: &str) -> bool {
+        self.label == name
+            || self.id.to_string() == name
+            || self.fact.is_some_and(|f| f.names.iter().any(|known| known == name))
+    }
+
     /// Its interfaces, as far as they were read.
     pub fn links(&self) -> &'a [Link] {
         self.fact.map_or(&[], |f| f.links.items())

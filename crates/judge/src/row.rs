@@ -53,7 +53,7 @@ pub(crate) fn same(a: &Socket, b: &Socket) -> bool {
     a.local == b.local && a.peer == b.peer && key(a) == key(b)
 }
 
-impl<'a> Row<'a> {
+impl Row<'_> {
     /// Its port, where its protocol has ports.
     pub fn port(&self) -> Option<Port> {
         self.socket.port()

@@ -89,6 +89,16 @@ fn check(name: &str, text: &str, wants: Wants, seed: u64) -> (u32, u32) {
     let port = [22, 80, 2222][usize::try_from(seed % 3).unwrap()];
     let asked = Packets { family, hook, protocol: 6, port, source_port: None };
     let answer = evaluate(&ruleset, &asked, Budget::default()).expect("within the budget");
+    for outcome in Outcome::ALL {
+        let Some(packet) = answer.witness(outcome) else {
+            assert!(answer.arena.is_empty(answer.details, outcome.leaf()), "seed {seed}\n{text}");
+            continue;
+        };
+        let found = possible(&ruleset, &packet, hook).expect("a walk");
+        let has = found.decisions.iter().any(|decision| decision.outcome == outcome);
+        let exact = found.asked.is_empty() && found.complete;
+        assert!(has || !exact, "seed {seed}: {packet:?} is not {outcome:?}\n{text}");
+    }
     let addresses = boundaries(wants.v6);
     let mut random = generate::Random::new(seed ^ 0xfeed);
     let (mut checked, mut exact) = (0, 0);

@@ -5,6 +5,7 @@
 //! forge a screen. [`Text`] takes fixed words of ours, plain numbers and addresses as they are, and
 //! everything else through [`Text::host`] only, which escapes it.
 
+use std::borrow::Cow;
 use std::fmt::{self, Display, Write as _};
 use std::net::IpAddr;
 use std::time::Duration;
@@ -14,10 +15,10 @@ use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 /// Text that holds no control or invisible character, and so stays on its line.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Text(String);
+pub struct Text(Cow<'static, str>);
 
 /// What prints itself without any string of the host in it.
-pub trait Plain: Display {}
+pub trait Plain: Display + Copy {}
 
 macro_rules! plain {
     ($($of:ty),*) => { $(impl Plain for $of {})* };
@@ -27,10 +28,8 @@ plain!(judge::finding::Severity);
 
 impl Text {
     /// Words of ours.
-    pub fn fixed(words: &'static str) -> Self {
-        let mut text = Self::default();
-        text.push(words);
-        text
+    pub const fn fixed(words: &'static str) -> Self {
+        Self(Cow::Borrowed(words))
     }
 
     /// A string that the host chose, escaped.
@@ -42,50 +41,56 @@ impl Text {
 
     /// How long something took, in seconds to two places.
     pub fn seconds(took: Duration) -> Self {
-        Self(format!("{:.2} s", took.as_secs_f64()))
+        Self(Cow::Owned(format!("{:.2} s", took.as_secs_f64())))
     }
 
     /// Adds words of ours.
     pub fn push(&mut self, words: &'static str) -> &mut Self {
-        self.0.push_str(words);
+        self.0.to_mut().push_str(words);
         self
     }
 
     /// Adds a string that the host chose, escaped.
     pub fn push_host(&mut self, string: &str) -> &mut Self {
-        escape_into(string, &mut self.0);
+        escape_into(string, self.0.to_mut());
         self
     }
 
     /// Adds a number or an address.
     pub fn push_plain(&mut self, value: impl Plain) -> &mut Self {
         // Writing to a string does not fail.
-        let _ = write!(self.0, "{value}");
+        let _ = write!(self.0.to_mut(), "{value}");
         self
     }
 
     /// Adds a number in four hexadecimal digits.
     pub fn push_hex(&mut self, value: u16) -> &mut Self {
         // Writing to a string does not fail.
-        let _ = write!(self.0, "{value:04x}");
+        let _ = write!(self.0.to_mut(), "{value:04x}");
         self
     }
 
     /// Adds what is safe already.
     pub fn push_text(&mut self, text: &Self) -> &mut Self {
-        self.0.push_str(&text.0);
+        self.0.to_mut().push_str(&text.0);
         self
     }
 
     /// Adds spaces until the text is this wide.
     pub fn pad(&mut self, width: usize) -> &mut Self {
-        self.0.extend(std::iter::repeat_n(' ', width.saturating_sub(self.width())));
+        const SPACES: &str = "                                                                ";
+        let mut missing = width.saturating_sub(self.width());
+        while missing > 0 {
+            let some = SPACES.get(..missing).unwrap_or(SPACES);
+            self.0.to_mut().push_str(some);
+            missing = missing.saturating_sub(some.len());
+        }
         self
     }
 
     /// Empties it, keeping its memory.
     pub fn clear(&mut self) -> &mut Self {
-        self.0.clear();
+        self.0.to_mut().clear();
         self
     }
 
@@ -120,7 +125,7 @@ impl Text {
         if width > 0 {
             kept.push('…');
         }
-        Self(kept)
+        Self(Cow::Owned(kept))
     }
 
     /// The text in lines of at most this width, broken after spaces where there are any, else after
@@ -128,17 +133,17 @@ impl Text {
     /// one thing that does not fit; it gets a line of its own.
     pub fn wrap(&self, width: usize) -> Vec<Self> {
         let mut lines = Vec::new();
-        let mut rest = self.0.as_str();
+        let mut rest = self.as_str();
         while rest.width() > width {
             let (head, tail) = rest.split_at(break_at(rest, width));
             if tail.is_empty() {
                 break;
             }
-            lines.push(Self(head.trim_end_matches(' ').to_owned()));
+            lines.push(Self(Cow::Owned(head.trim_end_matches(' ').to_owned())));
             rest = tail.trim_start_matches(' ');
         }
         if !rest.is_empty() || lines.is_empty() {
-            lines.push(Self(rest.to_owned()));
+            lines.push(Self(Cow::Owned(rest.to_owned())));
         }
         lines
     }
@@ -171,7 +176,7 @@ fn break_at(text: &str, width: usize) -> usize {
 
 impl Display for Text {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
+        f.write_str(&self.0)
     }
 }
 

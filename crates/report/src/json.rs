@@ -9,6 +9,7 @@ use std::io::{self, Write};
 use facts::Remedy;
 use judge::Judgement;
 use judge::finding::Finding;
+use judge::holder::ProcessHolder;
 use judge::reach;
 use judge::row::Row;
 use schemars::JsonSchema;
@@ -117,7 +118,11 @@ fn list<W: Write, T: Serialize>(out: &mut W, items: impl Iterator<Item = T>) -> 
     out.write_all(b"]")
 }
 
-fn write<W: Write>(out: &mut W, value: &impl Serialize) -> io::Result<()> {
+/// Writes any value as compact JSON that a terminal cannot act on.
+///
+/// # Errors
+/// Those of the writer.
+pub fn write<W: Write>(out: &mut W, value: &impl Serialize) -> io::Result<()> {
     let mut serializer = serde_json::Serializer::with_formatter(out, Quiet);
     value.serialize(&mut serializer).map_err(io::Error::from)
 }
@@ -132,7 +137,8 @@ impl Formatter for Quiet {
         out: &mut W,
         fragment: &str,
     ) -> io::Result<()> {
-        if fragment.bytes().all(|b| (0x20..0x7f).contains(&b)) {
+        // Fragments hold nothing below U+0020. Nearly all are ASCII: look at all bytes at once.
+        if fragment.bytes().fold(0, u8::max) < 0x7f {
             return out.write_all(fragment.as_bytes());
         }
         for c in fragment.chars() {
@@ -237,11 +243,11 @@ impl JsonSchema for Holders<'_> {
 
 /// The descriptors of a holder, written one by one.
 #[derive(Debug)]
-pub struct Fds<'a>(Option<judge::holder::ProcessHolder<'a>>);
+pub struct Fds<'a>(Option<ProcessHolder<'a>>);
 
 impl Serialize for Fds<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.iter().flat_map(|h| h.descriptors()).map(|d| d.fd))
+        serializer.collect_seq(self.0.iter().flat_map(ProcessHolder::descriptors).map(|d| d.fd))
     }
 }
 

@@ -1,7 +1,8 @@
 //! The types of the JSON, and their schema. Version 1.
 //!
 //! Names and meanings here are an interface: they change only with [`SCHEMA_VERSION`]. New fields
-//! may be added without that, so readers must skip what they do not know.
+//! may be added without that, so readers must skip what they do not know. Fields that say nothing
+//! about most sockets are left out where they would be null: the schema does not require them.
 
 use std::borrow::Cow;
 use std::io;
@@ -126,6 +127,7 @@ pub struct Socket<'a> {
     /// The network namespace: `host`, its name, or `net:[INODE]`.
     pub netns: &'a str,
     /// The container whose processes run in that namespace.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub netns_container: Option<&'a str>,
     /// `tcp`, `udp`, `udplite`, `mptcp`, `sctp`, `icmp6` …, `ip-proto-N` for IP protocols without a
     /// name, or `packet`.
@@ -150,12 +152,15 @@ pub struct Socket<'a> {
     /// What its port is registered for with IANA.
     pub service: Option<&'a str>,
     /// The Ethernet protocol of a packet socket: `all`, `arp`, `0x88cc` …
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub ethernet: Option<Cow<'a, str>>,
     /// The other end of a connected socket.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub peer: Option<Peer>,
     /// How many sockets share this line.
     pub sockets: usize,
     /// The accept queue of a TCP listener.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub accept_queue: Option<AcceptQueue>,
     /// Who holds it. Empty only if it is known that nobody does, or if `holders_known` is not
     /// `descriptors`.
@@ -311,18 +316,23 @@ pub struct Holder<'a> {
     /// The unit of the system's systemd: the socket unit for what a service manager holds.
     pub unit: Option<&'a str>,
     /// The unit of a user's own systemd.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub user_unit: Option<&'a str>,
     /// The unit of a systemd inside the container.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub inner_unit: Option<&'a str>,
     /// The login session it was started from.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub session: Option<&'a str>,
     /// The container it runs in, or forwards to.
     pub container: Option<&'a str>,
     /// Its user: the name, or the number.
     pub user: Option<Cow<'a, str>>,
     /// Its executable.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub executable: Option<&'a str>,
     /// Whether that executable was deleted or replaced since it started.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub executable_replaced: Option<bool>,
     /// Which part of the kernel and which instance of it: `vxlan vx0`.
     pub detail: Option<Cow<'a, str>>,

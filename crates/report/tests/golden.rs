@@ -2,6 +2,8 @@
 //!
 //! `cargo insta review`, or `INSTA_UPDATE=always cargo test -p report`, takes over a change.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use facts::Snapshot;
 use judge::{Judgement, judge};
 use report::escape::Text;
@@ -124,4 +126,53 @@ fn the_published_schema_is_current() {
         published.as_bytes() == current,
         "docs/schema/whyopen-1.json is out of date: cargo run -- schema > docs/schema/whyopen-1.json"
     );
+}
+
+proptest::proptest! {
+    /// Whatever a host calls its things: no screen is forged, and none is too wide.
+    #[test]
+    fn any_names_on_any_width(
+        comm in "\\PC{0,15}|.{0,15}|[\\x00-\\x9f]{0,15}",
+        unit in "[^/]{0,80}",
+        name in ".{0,80}",
+        width in 60_usize..=96,
+        port in 1_u16..,
+    ) {
+        let mut host = judge::sample::Sample::new();
+        host.with_connected().user(1000, &name);
+        host.process(100, 1, &comm, 1000, &format!("/system.slice/{unit}.service"));
+        host.process(101, 100, &name, 1001, "/user.slice/user-1000.slice/session-3.scope");
+        host.bind("tcp", &format!("0.0.0.0:{port}"), &[(100, 3), (101, 4)]);
+        host.bind("tcp", &format!("[2001:db8:aaaa:bbbb:cccc:dddd:eeee:ffff]:{port}"), &[(101, 5)]);
+        host.bind("udp", &format!("127.0.0.1:{port}"), &[(101, 6)]);
+        host.connect(
+            &format!("[2001:db8:aaaa:bbbb:cccc:dddd:eeee:ffff]:{port}"),
+            "[2001:db8:aaaa:bbbb:cccc:dddd:eeee:fffe]:65535",
+            &[(100, 9)],
+        );
+        host.namespace(4_026_532_999, &[&name], None).link(7, &comm);
+        host.bind("icmp6", "[::]:0", &[(101, 7)]).device = Some(facts::IfIndex(7));
+        host.gap(&name, &unit);
+        let snapshot = host.build();
+        let judgement = judge(&snapshot);
+        let mut out = Vec::new();
+        for all in [false, true] {
+            let view = View { all, connected: true, ..view(width) };
+            text::overview(&mut out, &judgement, &view).unwrap();
+            let rows: Vec<_> = judgement.rows.iter().collect();
+            text::detail(&mut out, &judgement, &rows, &view).unwrap();
+        }
+        for line in String::from_utf8(out).unwrap().lines() {
+            let columns = unicode_width::UnicodeWidthStr::width(line);
+            proptest::prop_assert!(columns <= width, "{columns} columns: {line:?}");
+            proptest::prop_assert!(!line.chars().any(char::is_control), "{line:?}");
+        }
+        let mut out = Vec::new();
+        let selection = Selection { connected: true, ..Selection::default() };
+        json::document(&mut out, &judgement, selection).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        proptest::prop_assert!(!text.chars().any(|c| c.is_control() && c != '\n'));
+        let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+        proptest::prop_assert_eq!(value["gaps"][0]["what"].as_str(), Some(name.as_str()));
+    }
 }

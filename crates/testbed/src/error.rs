@@ -42,6 +42,12 @@ pub enum Error {
         /// What is known of the reason, on lines of its own; may be empty.
         detail: String,
     },
+    /// A line that `ss` printed is not understood.
+    #[error("not a line of ss: {line:?}")]
+    NotSs {
+        /// The line.
+        line: String,
+    },
     /// The package sources of the machine name no Debian mirror of the image's release.
     #[error("no source of {release} in /etc/apt/sources.list or /etc/apt/sources.list.d")]
     NoMirror {

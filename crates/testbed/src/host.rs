@@ -14,8 +14,6 @@ use crate::{Done, Error, Image, Lab, leftovers, run};
 
 mod leader;
 
-pub(crate) use leader::child_of;
-
 /// What a host consists of, in `sh`.
 const SUPERVISOR: &str = include_str!("host/supervisor.sh");
 
@@ -253,7 +251,7 @@ impl Host {
 
     /// Its file system, seen from this machine, also while it is off.
     fn file_system(&self) -> Result<PathBuf, Error> {
-        let init = child_of(self.supervisor.id()).ok_or_else(|| self_ended("write to"))?;
+        let init = leader::child_of(self.supervisor.id()).ok_or_else(|| self_ended("write to"))?;
         let init = init.as_raw_nonzero();
         Ok(PathBuf::from(format!("/proc/{init}/root")).join(STATE).join("root"))
     }

@@ -6,6 +6,7 @@
 //!   cgroups, network and pids, in half a second. It can reboot and lose its power.
 //! * [`Client`]: a plain network namespace on the bridge, whose `connect` is the truth for a verdict.
 //! * [`Netns`]: a plain network namespace alone, for cheap tests.
+//! * [`ss`]: reading what `ss` prints, for comparison.
 //! * [`Load`]: thousands of processes and sockets, to measure on.
 //! * `testbed-agent`: a program to run on them that opens the sockets a test asks for.
 //!
@@ -36,6 +37,7 @@ mod leftovers;
 mod load;
 mod netns;
 mod run;
+pub mod ss;
 
 pub use client::{Client, Reply};
 pub use error::Error;

@@ -26,12 +26,13 @@ pub struct LoadShape {
     pub files: u32,
 }
 
-/// Processes with sockets, in a network, pid and mount namespace of their own: whoever looks from
-/// inside sees them and nothing else. They end with the value.
+/// Processes with sockets, in a network namespace of their own: whoever looks from inside sees their
+/// sockets and no others. They are ordinary processes of this machine, not of a nested pid
+/// namespace, because that is what a host is, and because whyopen does not use BPF in a nested one.
+/// They end with the value.
 #[derive(Debug)]
 pub struct Load {
     supervisor: Child,
-    init: i32,
     directory: TempDir,
 }
 
@@ -48,8 +49,8 @@ pub struct Measured {
     pub stdout: PathBuf,
 }
 
-/// What runs as the first process: all others end with it, and it ends with its standard input.
-const SUPERVISOR: &str = "ip link set lo up; \"$@\" & exec cat >/dev/null";
+/// Starts the agent, and ends it when the standard input closes. The agent's processes end with it.
+const SUPERVISOR: &str = "ip link set lo up; \"$@\" & cat >/dev/null; kill -9 $!";
 
 impl Load {
     /// Starts it and waits until every socket is open. `agent` is the program `testbed-agent`.
@@ -61,8 +62,7 @@ impl Load {
             .map_err(Error::io("make a temporary directory"))?;
         let agent = copy(agent, directory.path(), "testbed-agent")?;
         let mut supervisor = Command::new("unshare")
-            .args(["--net", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child", "--"])
-            .args(["sh", "-c", SUPERVISOR, "supervisor"])
+            .args(["--net", "--", "sh", "-c", SUPERVISOR, "supervisor"])
             .arg(agent)
             .args(["load", "--groups", &shape.groups.to_string()])
             .args(["--processes", &shape.processes.to_string()])
@@ -79,10 +79,8 @@ impl Load {
                 .read_line(&mut answer)
                 .map_err(Error::io("read from the load"))?;
         }
-        let init = crate::host::child_of(supervisor.id());
-        let load =
-            Self { supervisor, init: init.map_or(0, |p| p.as_raw_nonzero().get()), directory };
-        if answer == "ready\n" && load.init > 0 {
+        let load = Self { supervisor, directory };
+        if answer == "ready\n" {
             return Ok(load);
         }
         Err(Error::Failed {
@@ -117,7 +115,7 @@ impl Load {
             .map_err(Error::io(format!("open {}", stdout.display())))?;
 
         let mut whole = Command::new("nsenter");
-        whole.arg(format!("--target={}", self.init)).args(["--net", "--mount", "--pid", "--"]);
+        whole.arg(format!("--target={}", self.supervisor.id())).args(["--net", "--"]);
         if as_nobody {
             whole.args(["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]);
             whole.args(["--inh-caps=-all", "--"]);

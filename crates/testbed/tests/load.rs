@@ -8,7 +8,8 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use testbed::{Load, LoadShape};
 
@@ -30,7 +31,22 @@ fn a_load_has_its_shape_and_can_be_measured() {
     assert_eq!(connections.lines().count(), 3 * 4 * 6 * 2, "{connections}");
     assert_eq!(run(true, &["id", "-un"]), "nobody\n");
     assert!(load.measure(false, &["false"]).is_err());
-    // Nothing of the machine is seen inside: the load's 12 processes, its 3 leaders, and this one.
-    let processes = run(false, &["sh", "-c", "ls -d /proc/[0-9]* | wc -l"]);
-    assert!(processes.trim().parse::<u32>().unwrap() < 25, "{processes}");
+
+    // All processes end with the load, those of its groups too. They run from a directory of its own.
+    let pushed = load.push(Path::new("/bin/true")).unwrap();
+    let directory = pushed.parent().unwrap().display().to_string();
+    let processes = || {
+        let agents = |process: &fs::DirEntry| {
+            let command = fs::read_to_string(process.path().join("cmdline")).unwrap_or_default();
+            command.contains("load-member") && command.contains(&directory)
+        };
+        fs::read_dir("/proc").unwrap().flatten().filter(agents).count()
+    };
+    assert_eq!(processes(), 3 * 4);
+    drop(load);
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while processes() > 0 {
+        assert!(Instant::now() < deadline, "processes of the load go on");
+        thread::sleep(Duration::from_millis(10));
+    }
 }

@@ -160,7 +160,7 @@ impl Finder {
             .declined
             .as_ref()
             .map_or_else(|| "BPF was not wanted".to_owned(), ToString::to_string);
-        let gap = Gap::new(what, why);
+        let gap = Gap::new(what, why).minor();
         if rustix::process::geteuid().is_root() { gap } else { gap.remedied_by(Remedy::Root) }
     }
 

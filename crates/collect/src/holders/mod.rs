@@ -7,7 +7,7 @@
 //! There are two ways, and both find the same:
 //!
 //! * **BPF** ([`crate::bpf`]): two iterator programs walk over the tasks and their files inside the
-//!   kernel. 5 to 10 times cheaper. Needs `CAP_BPF` and `CAP_PERFMON` (or root), a kernel
+//!   kernel, 8 to 10 times cheaper. Needs `CAP_BPF` and `CAP_PERFMON` (or root), kernel 5.11 or newer
 //!   with BTF, and the initial pid namespace, since the programs see the pids of that one.
 //! * **`/proc`**: reads the link of every descriptor of every process. Works everywhere; an ordinary
 //!   user sees the descriptors of its own processes only, and the rest is a gap.

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd as _, OwnedFd};
 
 use facts::{Inode, NetnsId, Pid};
 use rustix::ffi::CStr;
-use rustix::fs::{AtFlags, Mode, OFlags, RawDir, Stat};
+use rustix::fs::{AtFlags, Mode, OFlags, PROC_SUPER_MAGIC, RawDir, Stat};
 use rustix::io::Errno;
 
 /// Room for directory entries: 24 bytes and a short name each, so about 500 of them in one call.
@@ -24,6 +24,11 @@ impl Proc {
     /// Opens `/proc`.
     pub(super) fn open() -> Result<Self, Errno> {
         let dir = rustix::fs::open("/proc", directory(), Mode::empty())?;
+        // Where nothing is mounted there is an empty directory, which must not read as a host
+        // without processes.
+        if rustix::fs::fstatfs(&dir)?.f_type != PROC_SUPER_MAGIC {
+            return Err(Errno::NODEV);
+        }
         Ok(Self { dir })
     }
 

@@ -504,3 +504,51 @@ fn become_nobody() {
     let done = unsafe { libc::syscall(libc::SYS_setresuid, nobody, nobody, nobody) };
     assert_eq!(done, 0, "{}", io::Error::last_os_error());
 }
+
+/// Tables with holes: a small one, one too large to ask through, and numbers far away.
+#[test]
+fn tables_with_holes() {
+    let socket = listener();
+    let inode = inode(&socket);
+    for numbers in [vec![3, 4, 5], vec![10, 11, 12], vec![5, 500, 1000]] {
+        let shell: String = numbers
+            .iter()
+            .map(|fd| format!("exec {fd}<&0; "))
+            .chain(["sleep 1000".to_owned()])
+            .collect();
+        let child = Command::new("/bin/bash")
+            .args(["-c", &shell])
+            .stdin(Stdio::from(OwnedFd::from(socket.try_clone().unwrap())))
+            .process_group(0)
+            .spawn()
+            .unwrap();
+        let of_sleep = |held: &Found| -> Vec<Vec<u32>> {
+            let sleeps = held.processes.items().iter().filter(|p| p.comm == "sleep");
+            sleeps
+                .map(|sleep| {
+                    let fds = held.holders.items().iter().filter(|h| h.pid == sleep.pid);
+                    fds.map(|holder| holder.fd).collect()
+                })
+                .collect()
+        };
+        let mut expect: Vec<u32> = numbers.iter().map(|fd| u32::try_from(*fd).unwrap()).collect();
+        expect.insert(0, 0);
+        let deadline = Instant::now() + Duration::from_secs(10);
+        loop {
+            let found = both(&[inode]).map(|found| of_sleep(&found));
+            if found.iter().all(|sleeps| sleeps.contains(&expect)) {
+                break;
+            }
+            assert!(Instant::now() < deadline, "{expect:?}: {found:?}");
+            thread::sleep(Duration::from_millis(5));
+        }
+        end_group(child);
+    }
+}
+
+/// Ends a child and those that it started.
+fn end_group(mut child: Child) {
+    let group = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process_group(group, rustix::process::Signal::KILL).unwrap();
+    child.wait().unwrap();
+}

@@ -3,6 +3,7 @@
 use std::os::fd::OwnedFd;
 
 use facts::{Holder, Inode, Pid};
+use rustix::fs::SeekFrom;
 use rustix::io::Errno;
 use rustix::path::DecInt;
 
@@ -68,21 +69,30 @@ impl Walk {
 
     /// Reads an open `/proc/PID/fd`.
     ///
-    /// Most tables have no holes, and the kernel tells how many descriptors there are (since 6.2):
-    /// then asking for 0, 1, 2 … finds all of them, and saves the listing, a fifth of the time.
+    /// Most tables have few holes, and the kernel tells how many descriptors there are (since 6.2):
+    /// then asking for 0, 1, 2 … until that many were found saves the listing, a fifth of the time.
     fn read(&mut self, descriptors: &OwnedFd, pid: Pid, wanted: &InodeSet) -> Result<(), Errno> {
         let count = procfs::count(descriptors)?;
-        let mut asked = 0;
-        while asked < count {
+        let (mut asked, mut found) = (0, 0);
+        // A question in vain costs twice as much as being told by a listing: few are allowed.
+        while found < count && asked - found <= 2 {
             match procfs::target(descriptors, DecInt::new(asked).as_c_str()) {
-                Err(Errno::NOENT) => break,
-                target => self.note(target, pid, asked, wanted)?,
+                Err(Errno::NOENT) => {}
+                target => {
+                    self.note(target, pid, asked, wanted)?;
+                    found += 1;
+                }
             }
             asked += 1;
         }
-        // The count is asked for again: where one was opened and one is missed, it differs.
-        if count > 0 && asked == count && procfs::count(descriptors)? == count {
+        // The count is asked for again: where one was opened and another one missed, it differs.
+        if count > 0 && found == count && procfs::count(descriptors)? == count {
             return Ok(());
+        }
+        // The listing goes on from here: position 2 is descriptor 0 (fs/proc/fd.c,
+        // proc_readfd_common). Should a kernel not do so, it lists all, and some are skipped below.
+        if asked > 0 {
+            rustix::fs::seek(descriptors, SeekFrom::Start(u64::from(asked) + 2))?;
         }
         let mut result = Ok(());
         procfs::entries(descriptors, |name| {

@@ -6,7 +6,7 @@ use super::*;
 
 #[test]
 fn own_namespace_needs_no_name() {
-    let (namespaces, gaps) = find(&BTreeMap::new(), true);
+    let (namespaces, gaps) = find(&Leads::default(), true);
     assert_eq!(gaps, []);
     assert_eq!(namespaces.len(), 1);
     assert!(namespaces[0].own);
@@ -20,7 +20,7 @@ fn a_plain_file_is_a_gap() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("stale"), "").unwrap();
     let same = folder.path().join("..").join(folder.path().file_name().unwrap());
-    let (namespaces, gaps) = find_in(&BTreeMap::new(), false, &[folder.path(), &same]);
+    let (namespaces, gaps) = find_in(&Leads::default(), false, &[folder.path(), &same]);
     assert!(namespaces.iter().all(|n| n.own || n.host), "{namespaces:?}");
     assert_eq!(gaps.len(), 1);
     assert!(gaps[0].why.contains("stale: not a namespace"), "{gaps:?}");
@@ -48,7 +48,7 @@ fn a_name_leads_to_its_namespace() {
             mount(&["--make-rprivate", "/"]);
             let fd = format!("/proc/{}/fd/{}", std::process::id(), namespace.as_raw_fd());
             mount(&["--bind", &fd, path.to_str().unwrap()]);
-            let (namespaces, gaps) = find_in(&BTreeMap::new(), false, &[folder.path()]);
+            let (namespaces, gaps) = find_in(&Leads::default(), false, &[folder.path()]);
             assert_eq!(gaps, []);
             let named = namespaces.into_iter().find(|n| n.id == id).unwrap();
             let inside = named.enter(own).unwrap().unwrap();
@@ -61,11 +61,45 @@ fn a_name_leads_to_its_namespace() {
     assert_eq!(found.1, id);
 }
 
+/// One process that is said to be in a namespace.
+fn process(id: NetnsId, pid: Pid) -> Leads {
+    Leads { processes: BTreeMap::from([(id, pid)]), ..Leads::default() }
+}
+
+#[test]
+fn a_socket_alone_leads_to_its_namespace() {
+    let (id, socket) = std::thread::spawn(|| {
+        #[allow(unsafe_code, reason = "unshare of a namespace has no safe wrapper")]
+        // SAFETY: the thread leaves its network namespace only; it shares its descriptors as before.
+        unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWNET) }
+            .expect("unshare(CLONE_NEWNET): this test needs root");
+        (own().unwrap(), std::net::UdpSocket::bind("0.0.0.0:0").expect("bind in it"))
+    })
+    .join()
+    .unwrap();
+    let fd = u32::try_from(socket.as_raw_fd()).unwrap();
+    let check = |wanted: NetnsId, fd: u32, expect: Result<NetnsId, &str>| {
+        let sockets = BTreeMap::from([(wanted, (Pid(std::process::id()), fd))]);
+        let (namespaces, _) = find_in(&Leads { sockets, ..Leads::default() }, false, &[]);
+        let found = namespaces.iter().find(|n| n.id == wanted).unwrap();
+        match (found.enter(|| own().unwrap()), expect) {
+            (Ok(inside), expect) => assert_eq!(Ok(inside), expect),
+            (Err(error), Err(expect)) => assert!(error.to_string().contains(expect), "{error}"),
+            (Err(error), Ok(_)) => panic!("{error}"),
+        }
+    };
+    check(id, fd, Ok(id));
+    check(NetnsId(7), fd, Err("by now"));
+    check(id, 1_000_000, Err("pidfd_getfd of descriptor 1000000"));
+    let file = File::open("/dev/null").unwrap();
+    check(id, u32::try_from(file.as_raw_fd()).unwrap(), Err("SIOCGSKNS"));
+}
+
 #[test]
 fn a_process_that_ended_is_named() {
     // Above the largest pid there can be (PID_MAX_LIMIT is 2^22).
-    let leaders = BTreeMap::from([(NetnsId(7), Pid(4_194_305))]);
-    let (namespaces, _) = find_in(&leaders, false, &[]);
+    let leads = process(NetnsId(7), Pid(4_194_305));
+    let (namespaces, _) = find_in(&leads, false, &[]);
     let gone = namespaces.iter().find(|n| n.id == NetnsId(7)).unwrap();
     let error = gone.enter(|| ()).unwrap_err();
     assert!(error.to_string().starts_with("open /proc/4194305/ns/net"), "{error}");
@@ -74,8 +108,8 @@ fn a_process_that_ended_is_named() {
 
 #[test]
 fn a_reused_pid_is_not_entered() {
-    let leaders = BTreeMap::from([(NetnsId(7), Pid(std::process::id()))]);
-    let (namespaces, _) = find_in(&leaders, false, &[]);
+    let leads = process(NetnsId(7), Pid(std::process::id()));
+    let (namespaces, _) = find_in(&leads, false, &[]);
     let moved = namespaces.iter().find(|n| n.id == NetnsId(7)).unwrap();
     let error = moved.enter(|| ()).unwrap_err();
     assert!(matches!(error, EnterError::Moved { .. }), "{error}");
@@ -83,7 +117,7 @@ fn a_reused_pid_is_not_entered() {
 
 #[test]
 fn a_namespace_of_its_own_is_not_the_hosts() {
-    let is_host = || find(&BTreeMap::new(), true).0[0].host;
+    let is_host = || find(&Leads::default(), true).0[0].host;
     assert!(!enter(made().as_fd(), is_host).unwrap());
 }
 

@@ -30,12 +30,11 @@ pub mod fuzzing;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
 use std::io;
 
-use facts::{Gap, KernelOwner, NetNamespace, NetnsId, Part, Pid, Remedy, Socket};
+use facts::{Gap, KernelOwner, NetNamespace, NetnsId, Part, Remedy, Socket};
 
-use crate::netns::{self, Namespace};
+use crate::netns::{self, Leads, Namespace};
 use inet_diag::Ask;
 use kernel_owners::{Families, Owners};
 use listing::{Handlers, Listed};
@@ -69,10 +68,10 @@ pub fn own_netns() -> io::Result<NetnsId> {
     netns::own()
 }
 
-/// Lists the sockets. `leaders` tells one process for each namespace that has processes; the
+/// Lists the sockets. `leads` tells what leads to each namespace; the
 /// caller's own and pid 1's are found without it.
-pub fn collect(request: &Request, leaders: &BTreeMap<NetnsId, Pid>) -> Found {
-    let (namespaces, gaps) = netns::find(leaders, request.this_netns_only);
+pub fn collect(request: &Request, leads: &Leads) -> Found {
+    let (namespaces, gaps) = netns::find(leads, request.this_netns_only);
     let (ask, left_out) = ask(*request, namespaces.len());
     let kernel = Kernel { ask, handlers: Handlers::default(), families: Families::default() };
     let mut found = Collection::default();
@@ -89,10 +88,9 @@ fn ask(request: Request, namespaces: usize) -> (Ask, Vec<Gap>) {
     if !request.connected
         && let Some(count) = census::too_many_tcp(namespaces)
     {
-        left_out.push(Gap::new(
-            "TCP sockets that are bound but do not listen",
-            format!("not looked for among {count} TCP sockets; a listing of all sockets has them"),
-        ));
+        let why = format!("not looked for among {count} TCP sockets; --connected looks for them");
+        let gap = Gap::new("TCP sockets that are bound but do not listen", why);
+        left_out.push(gap.minor());
     }
     let inactive = left_out.is_empty();
     (Ask { connected: request.connected, inactive, subflows: false }, left_out)
@@ -161,7 +159,7 @@ impl Collection {
             Err(error) => {
                 let gap = |what: &str| {
                     let what = format!("{what} of {}", namespace.label());
-                    Gap { what, why: error.to_string(), remedy: error.remedy() }
+                    Gap { remedy: error.remedy(), ..Gap::new(what, error.to_string()) }
                 };
                 described.links = Part::unreadable(gap("interfaces"));
                 described.addresses = Part::unreadable(gap("addresses"));

@@ -90,6 +90,15 @@ pub struct Found<'j, 'a> {
     pub by_wildcard: bool,
 }
 
+/// Something that is known and has no open socket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Idle {
+    /// A process.
+    Process(Pid, String),
+    /// A network namespace.
+    Namespace(String),
+}
+
 /// Nothing is what the target names. Its strings may hold names that the host chose: escape them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotFound {
@@ -101,8 +110,8 @@ pub struct NotFound {
     pub sockets: usize,
     /// In how many network namespaces.
     pub namespaces: usize,
-    /// A process of that number or name which is known, but holds no open socket.
-    pub process: Option<(Pid, String)>,
+    /// What has that number or name, but no open socket.
+    pub idle: Option<Idle>,
     /// Targets that are nearest to it and would be found.
     pub nearest: Vec<String>,
     /// What could not be read, and so may hide it.

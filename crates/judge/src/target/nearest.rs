@@ -55,7 +55,8 @@ fn names<'j>(judgement: &'j Judgement<'_>) -> BTreeSet<&'j str> {
         }
         names.extend(judgement.creator(row).place.into_iter().flat_map(units));
     }
-    names.extend(judgement.namespaces.iter().map(|n| n.label.as_str()));
+    let listed = judgement.rows.iter().filter_map(|row| judgement.namespace_of(row));
+    names.extend(listed.map(|n| n.label.as_str()));
     names
 }
 

@@ -1,9 +1,9 @@
 //! Finds the rows that a target means on this host.
 
-use facts::{Family, Kind, Pid, Port, Protocol};
+use facts::{Family, Kind, Pid, Port, Protocol, Uid};
 
 use super::nearest::{nearest_names, nearest_ports};
-use super::{Address, Found, NotFound, Sort, Target, Want};
+use super::{Address, Found, Idle, NotFound, Sort, Target, Want};
 use crate::holder::Held;
 use crate::place::Place;
 use crate::reach::{Arrival, Wire};
@@ -17,7 +17,7 @@ use crate::{Judgement, Namespace, service};
 pub fn resolve<'j, 'a>(
     judgement: &'j Judgement<'a>,
     target: &Target,
-) -> Result<Found<'j, 'a>, NotFound> {
+) -> Result<Found<'j, 'a>, Box<NotFound>> {
     let mut found = Found { rows: Vec::new(), also_pid: None, by_wildcard: false };
     let select = |test: &dyn Fn(&Row<'a>) -> bool| -> Vec<&'j Row<'a>> {
         judgement.rows.iter().filter(|r| test(r)).collect()
@@ -39,7 +39,7 @@ pub fn resolve<'j, 'a>(
             found.rows = select(&|r| r.port() == Some(*port) && carries(r, *protocol));
         }
         Want::Address(address) => {
-            found.rows = select(&|r| look.bound_to(r, address));
+            found.rows = select(&|r| bound_to(r, address));
             if found.rows.is_empty() {
                 found.rows = select(&|r| look.serves(r, address));
                 found.by_wildcard = true;
@@ -63,7 +63,7 @@ pub fn resolve<'j, 'a>(
             }
         }
     }
-    if found.rows.is_empty() { Err(not_found(judgement, target)) } else { Ok(found) }
+    if found.rows.is_empty() { Err(Box::new(not_found(judgement, target))) } else { Ok(found) }
 }
 
 /// Asks what a row is.
@@ -74,16 +74,6 @@ struct Look<'j, 'a> {
 impl<'a> Look<'_, 'a> {
     fn pid(&self, row: &Row<'a>, pid: Pid) -> bool {
         self.judgement.holders(row).any(|h| h.pid == pid)
-    }
-
-    /// Whether a row is bound to exactly this address.
-    fn bound_to(&self, row: &Row<'a>, want: &Address) -> bool {
-        let local = row.socket.local.address;
-        row.socket.family != Family::Packet
-            && (local == want.address || plain(local) == want.address)
-            && want.port.is_none_or(|p| row.port() == Some(p))
-            && carries(row, want.protocol)
-            && self.in_zone(row, want)
     }
 
     /// Whether a row is bound to any address and so serves this one.
@@ -98,13 +88,8 @@ impl<'a> Look<'_, 'a> {
             && row.arrival(wire) != Arrival::No
             && want.port.is_none_or(|p| row.port() == Some(p))
             && carries(row, want.protocol)
-            && self.in_zone(row, want)
+            && in_zone(row, want)
             && self.judgement.namespace_of(row).is_some_and(has)
-    }
-
-    /// Whether a row's interface is the one that was asked for, if one was.
-    fn in_zone(&self, row: &Row<'a>, want: &Address) -> bool {
-        want.zone.as_ref().is_none_or(|zone| row.interface.is_some_and(|l| l.name == *zone))
     }
 
     fn unit(&self, row: &Row<'a>, name: &str) -> bool {
@@ -154,12 +139,7 @@ impl<'a> Look<'_, 'a> {
     }
 
     fn netns(&self, row: &Row<'a>, name: &str) -> bool {
-        let named = |n: &Namespace<'_>| {
-            n.label == name
-                || n.id.to_string() == name
-                || n.fact.is_some_and(|f| f.names.iter().any(|known| known == name))
-        };
-        self.judgement.namespace_of(row).is_some_and(named)
+        self.judgement.namespace_of(row).is_some_and(|n| n.is(name))
     }
 
     fn name(&self, row: &Row<'a>, name: &str) -> bool {
@@ -168,6 +148,21 @@ impl<'a> Look<'_, 'a> {
             || self.container(row, name)
             || self.netns(row, name)
     }
+}
+
+/// Whether a row is bound to exactly this address.
+fn bound_to(row: &Row<'_>, want: &Address) -> bool {
+    let local = row.socket.local.address;
+    row.socket.family != Family::Packet
+        && (local == want.address || plain(local) == want.address)
+        && want.port.is_none_or(|p| row.port() == Some(p))
+        && carries(row, want.protocol)
+        && in_zone(row, want)
+}
+
+/// Whether a row's interface is the one that was asked for, if one was.
+fn in_zone(row: &Row<'_>, want: &Address) -> bool {
+    want.zone.as_ref().is_none_or(|zone| row.interface.is_some_and(|l| l.name == *zone))
 }
 
 /// The shortest beginning of a container's id that is taken for one.
@@ -221,14 +216,27 @@ fn not_found(judgement: &Judgement<'_>, target: &Target) -> NotFound {
         _ => false,
     };
     let process = snapshot.processes.items().iter().find(known);
+    let process = process.map(|p| Idle::Process(p.pid, p.comm.clone()));
+    let namespace = match &target.want {
+        Want::Netns(name) | Want::Name(name) => judgement.namespaces.iter().find(|n| n.is(name)),
+        _ => None,
+    };
+    let namespace = namespace.map(|n| Idle::Namespace(n.label.clone()));
+    let mut unread = snapshot.all_gaps();
+    if snapshot.collector.uid == Uid(0) {
+        // This root lacks capabilities: being root does not help.
+        for gap in &mut unread {
+            gap.remedy = None;
+        }
+    }
     NotFound {
         target: target.text.clone(),
         looked_as,
         sockets: judgement.rows.iter().map(|r| r.sockets.len()).sum(),
         namespaces: judgement.namespaces.iter().filter(|n| is_listed(n)).count(),
-        process: process.map(|p| (p.pid, p.comm.clone())),
+        idle: process.or(namespace),
         nearest,
-        unread: snapshot.all_gaps(),
+        unread,
     }
 }
 

@@ -1,5 +1,7 @@
 //! The walk of one packet through the hooks.
 
+use std::fmt;
+
 use packet_set::Field;
 use thiserror::Error;
 
@@ -30,6 +32,17 @@ pub enum Decider {
     },
     /// No base chain is in the way.
     Nobody,
+}
+
+impl fmt::Display for Decider {
+    /// The chain with the rule's place and text, or with its policy.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rule { chain, place, text } => write!(f, "{chain}, {place}: {text}"),
+            Self::Policy { chain } => write!(f, "policy of {chain}"),
+            Self::Nobody => f.write_str("no chain is in the way"),
+        }
+    }
 }
 
 /// A rule that matched and did something.

@@ -1,8 +1,9 @@
 //! The syntax tree, as the common form.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
-use super::ast::{self, Statement};
+use super::ast::{self, Compare, Expr, Statement};
 use super::elements::Sets;
 use super::statement::{Context, Lowered};
 use crate::ir::{Backend, Chain, Rule, Ruleset, Step, Table, Verdict};
@@ -31,7 +32,7 @@ fn table(source: &ast::Table) -> Table {
     }
 }
 
-fn lower_chain<'a>(context: &Context<'a>, chain: &'a ast::Chain, table: &ast::Table) -> Chain {
+fn lower_chain(context: &Context<'_>, chain: &ast::Chain, table: &ast::Table) -> Chain {
     Chain {
         name: chain.name.clone(),
         // The chains of a dormant table are not called.
@@ -43,11 +44,12 @@ fn lower_chain<'a>(context: &Context<'a>, chain: &'a ast::Chain, table: &ast::Ta
 
 /// The rule; for each statement that is not understood one more before it, which does what that
 /// statement might do: the packet is accepted, dropped, returned, or comes to the rest.
-fn lower_rule<'a>(context: &Context<'a>, source: &'a ast::Rule) -> Vec<Rule> {
+fn lower_rule(context: &Context<'_>, source: &ast::Rule) -> Vec<Rule> {
     let rule = |steps| Rule { steps, place: source.place.clone(), text: source.text.clone() };
     let mut list = Vec::new();
     let mut steps: Vec<Step> = Vec::new();
-    for statement in &source.statements {
+    let statements = transport_headers(&source.statements);
+    for statement in statements.as_ref() {
         match context.lower(statement, &source.text) {
             Lowered::Steps(more) => steps.extend(more),
             Lowered::Unknown(text) => {
@@ -61,4 +63,34 @@ fn lower_rule<'a>(context: &Context<'a>, source: &'a ast::Rule) -> Vec<Rule> {
     }
     list.push(rule(steps));
     list
+}
+
+/// nft lists `meta l4proto { tcp, udp } th dport 53` as `... tcp dport 53`, which it would refuse
+/// to read: after a set of protocols, the ports are those of any of them.
+fn transport_headers(statements: &[Statement]) -> Cow<'_, [Statement]> {
+    let of_set = statements.iter().position(|statement| {
+        matches!(statement, Statement::Match(op, Expr::Meta(key), Expr::Set(_))
+            if key == "l4proto" && *op != Compare::Different)
+    });
+    let Some(first) = of_set else { return Cow::Borrowed(statements) };
+    let mut all = statements.to_vec();
+    for statement in all.iter_mut().skip(first + 1) {
+        if let Statement::Match(_, left, _) | Statement::Vmap(left, _) = statement {
+            any_header(left);
+        }
+    }
+    Cow::Owned(all)
+}
+
+fn any_header(expr: &mut Expr) {
+    match expr {
+        Expr::Payload(protocol, field)
+            if matches!(protocol.as_str(), "tcp" | "udp")
+                && matches!(field.as_str(), "sport" | "dport") =>
+        {
+            "th".clone_into(protocol);
+        }
+        Expr::Concat(parts) => parts.iter_mut().for_each(any_header),
+        _ => {}
+    }
 }

@@ -46,7 +46,11 @@ impl<'a> Context<'a> {
                 let translation = Translation { word: *word, address, port, text };
                 one(Step::Translate(nat::lower(&self.sets, &translation)))
             }
-            Statement::Reject(with) => one(Step::verdict(ir::Verdict::Reject(reject(with)))),
+            Statement::Reject(with) => {
+                let mut steps: Vec<Step> = reject_needs(with).map(Step::If).into_iter().collect();
+                steps.push(Step::verdict(ir::Verdict::Reject(reject(with))));
+                Lowered::Steps(steps)
+            }
             Statement::NoTrack => one(Step::NoTrack),
             Statement::Idle => Lowered::Steps(Vec::new()),
             // When the set is full the rule ends (nft_dynset.c, nft_dynset_eval).
@@ -187,6 +191,17 @@ fn bits(value: &Expr) -> Option<Bits> {
             let value = super::values::Kind::Number(32).value(constant)?;
             Some(Bits { of: None, keep: 0, flip: u32::try_from(value).ok()? })
         }
+    }
+}
+
+/// The condition that nft leaves out of its listing because the kind of refusal implies it: `meta
+/// nfproto ipv4 reject` is listed as `reject with icmp port-unreachable`.
+fn reject_needs(with: &str) -> Option<Cond> {
+    match with.split_whitespace().next()? {
+        "icmp" => Some(Cond::is(Field::FAMILY, ir::Family::Ipv4.value())),
+        "icmpv6" => Some(Cond::is(Field::FAMILY, ir::Family::Ipv6.value())),
+        "tcp" => Some(Cond::is(Field::PROTOCOL, 6)),
+        _ => None,
     }
 }
 

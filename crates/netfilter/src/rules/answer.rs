@@ -1,11 +1,12 @@
 //! The answers, as they are printed for machines.
 
-use packet_set::{Leaf, Partition, RangeSet};
+use packet_set::{Leaf, Partition, RangeSet, prefixes};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use crate::ir::{Family, Note};
+use crate::concrete::{Decider, Packet};
+use crate::ir::{Family, Note, Reject};
 use crate::symbolic::Outcome;
-use crate::syntax::address_text;
+use crate::syntax::{address, address_text};
 
 /// First and last address of a range, as text.
 pub type Range = [String; 2];
@@ -30,6 +31,37 @@ pub struct SourceAnswer {
     pub may: Vec<Range>,
     /// What was not understood and can matter, with its place.
     pub unknown: Vec<Note>,
+    /// For each outcome that is possible, one packet that has it, and who decides.
+    pub examples: Vec<Example>,
+}
+
+/// A packet, what happens to it, and who decides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Example {
+    /// The packet as it arrives.
+    pub packet: Packet,
+    /// What happens to it, or may happen.
+    pub outcome: Outcome,
+    /// Who decides: the rule or policy.
+    pub decider: Decider,
+    /// Whether nothing that is unknown was asked on its way.
+    pub certain: bool,
+}
+
+/// The ranges as the smallest list of prefixes, for people: `10.0.0.0/8`, single addresses bare.
+#[must_use]
+pub fn prefixes_of(family: Family, ranges: &[Range]) -> Vec<String> {
+    let set = ranges
+        .iter()
+        .filter_map(|[lo, hi]| Some((address(lo)?.1, address(hi)?.1)))
+        .collect::<RangeSet>();
+    prefixes(&set, family.width())
+        .into_iter()
+        .map(|prefix| {
+            let base = address_text(family, prefix.address);
+            if prefix.length == family.width() { base } else { format!("{base}/{}", prefix.length) }
+        })
+        .collect()
 }
 
 /// The matrices of every family asked. Serialises like [`Answer`].
@@ -124,7 +156,38 @@ impl SourceAnswer {
         map.serialize_entry("family", &self.family)?;
         map.serialize_entry("must", &self.must)?;
         map.serialize_entry("may", &self.may)?;
-        map.serialize_entry("unknown", &texts(&self.unknown))
+        map.serialize_entry("unknown", &texts(&self.unknown))?;
+        map.serialize_entry("examples", &self.examples)
+    }
+}
+
+/// What becomes of a packet, in one word.
+#[must_use]
+pub const fn outcome_word(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Accepted => "accepted",
+        Outcome::Dropped => "dropped",
+        Outcome::Rejected(Reject::Port | Reject::Reset) => "refused",
+        Outcome::Rejected(Reject::Unreachable) => "unreachable",
+        Outcome::Rejected(Reject::Prohibited) => "prohibited",
+    }
+}
+
+impl Serialize for Example {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let packet = &self.packet;
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("outcome", outcome_word(self.outcome))?;
+        map.serialize_entry("certain", &self.certain)?;
+        map.serialize_entry("source", &address_text(packet.family, packet.source))?;
+        map.serialize_entry("destination", &address_text(packet.family, packet.destination))?;
+        map.serialize_entry("source_port", &packet.sport)?;
+        map.serialize_entry("interface", &packet.iif)?;
+        if !packet.oif.is_empty() {
+            map.serialize_entry("to_interface", &packet.oif)?;
+        }
+        map.serialize_entry("decided_by", &self.decider.to_string())?;
+        map.end()
     }
 }
 

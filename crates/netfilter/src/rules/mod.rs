@@ -6,14 +6,17 @@
 mod answer;
 mod detect;
 
-pub use answer::{Answer, Class, Matrix, MatrixAnswer, Range, SourceAnswer};
+pub use answer::{
+    Answer, Class, Example, Matrix, MatrixAnswer, Range, SourceAnswer, outcome_word, prefixes_of,
+};
 pub use detect::{Format, detect, read};
 
 use packet_set::{Budget, Exceeded, Field, by_rights};
 use thiserror::Error;
 
+use crate::concrete::possible;
 use crate::ir::{Family, Hook, Ruleset};
-use crate::symbolic::{EvaluateError, Outcome, Packets, evaluate};
+use crate::symbolic::{EvaluateError, Evaluation, Outcome, Packets, evaluate};
 use crate::syntax::ParseError;
 
 /// What is asked.
@@ -122,6 +125,7 @@ fn sources(
     let mut found = evaluate(ruleset, &packets(question, family), Budget::default())?;
     let max = family.max_address();
     // Destinations above the family's last address are none.
+    let examples = examples(ruleset, question, &found);
     let sources = found.arena.choose(found.rights, Field::DESTINATION, 0, max)?;
     let ranges = |wanted: fn(_) -> bool| {
         let set = found.arena.ranges(sources, Field::SOURCE, max, wanted);
@@ -132,7 +136,26 @@ fn sources(
         must: ranges(Outcome::must_accept),
         may: ranges(Outcome::may_accept),
         unknown: found.unknown,
+        examples,
     })
+}
+
+/// For each outcome that is possible, one packet that has it, and who decides.
+fn examples(ruleset: &Ruleset, question: &Question, found: &Evaluation) -> Vec<Example> {
+    Outcome::ALL
+        .into_iter()
+        .filter_map(|outcome| {
+            let packet = found.witness(outcome)?;
+            let walked = possible(ruleset, &packet, question.hook).ok()?;
+            let decision = walked.decisions.into_iter().find(|one| one.outcome == outcome)?;
+            Some(Example {
+                packet,
+                outcome,
+                decider: decision.decider,
+                certain: walked.asked.is_empty(),
+            })
+        })
+        .collect()
 }
 
 fn matrix_of(ruleset: &Ruleset, question: &Question, family: Family) -> Result<Matrix, RulesError> {

@@ -68,15 +68,35 @@ impl Interfaces {
         RangeSet::from(Self::NONE + 1..=u128::MAX)
     }
 
-    /// A name of the interface with this number.
-    #[cfg(test)]
-    fn name(&self, number: u128) -> Option<String> {
-        let at = usize::try_from(number).unwrap_or(usize::MAX).min(self.kinds.len() - 1);
-        match self.kinds.get(at) {
-            Some(Kind::Exact(name)) => Some(name.clone()),
-            Some(Kind::Begins(prefix)) => Some(format!("{prefix}*")),
-            _ => None,
+    /// A name that an interface with this number can have; none for "no interface".
+    pub(super) fn name(&self, number: u128) -> Option<String> {
+        let last = self.kinds.len() - 1;
+        let at = usize::try_from(number).unwrap_or(last).min(last);
+        match self.kinds.get(at)? {
+            Kind::None => None,
+            Kind::Exact(name) => Some(name.clone()),
+            Kind::Begins(prefix) => self.unlike_others(prefix, at),
+            Kind::Other => self.unlike_others("if", at),
         }
+    }
+
+    /// A name with this beginning that is of no kind but the one at this place.
+    fn unlike_others(&self, prefix: &str, at: usize) -> Option<String> {
+        let is_other = |name: &str| {
+            self.kinds.iter().enumerate().any(|(place, kind)| match kind {
+                Kind::Exact(own) => own == name,
+                // A shorter beginning than the own one is the same kind's.
+                Kind::Begins(own) => {
+                    place != at && !prefix.starts_with(own.as_str()) && name.starts_with(own)
+                        || self.kinds.get(at) == Some(&Kind::Other) && name.starts_with(own)
+                }
+                Kind::None | Kind::Other => false,
+            })
+        };
+        let plain = (0..100).map(|number| format!("{prefix}{number}"));
+        // Every beginning of letters may be taken: a few more.
+        let rare = ["~", "_", "zz", "9", "Q"].iter().map(|more| format!("{more}{prefix}"));
+        plain.chain(rare).find(|name| !is_other(name))
     }
 }
 
@@ -112,8 +132,8 @@ mod tests {
             assert_eq!(names, expect, "{pattern:?}");
         };
         check(exact("eth0"), &["eth0"]);
-        check(begins("eth"), &["eth0", "eth*"]);
-        check(begins("et"), &["eth0", "et*", "eth*"]);
+        check(begins("eth"), &["eth0", "eth1"]);
+        check(begins("et"), &["eth0", "et0", "eth1"]);
         check(exact("lo"), &["lo"]);
     }
 }

@@ -9,8 +9,9 @@ use super::chain::{ChainId, Engine, Follows, Phase};
 use super::doubts::Doubts;
 use super::interfaces::Interfaces;
 use super::marks::Marks;
-use super::outcome::{ACCEPT, DROP};
+use super::outcome::{ACCEPT, DROP, Outcome};
 use super::universe::Universe;
+use crate::concrete::Packet;
 use crate::ir::{
     Assign, ChainKind, Cond, Family, Hook, NatKind, Note, Pattern, Rule, Ruleset, Step, Table,
     ct_state, ct_status,
@@ -42,8 +43,45 @@ pub struct Evaluation {
     /// with some source port, whatever we did not understand. Destination means the address that
     /// the sender wrote.
     pub rights: Diagram,
+    /// The same with every field: interfaces, source port and so on.
+    pub details: Diagram,
     /// What was not understood on the way and can matter for these packets.
     pub unknown: Vec<Note>,
+    interfaces: Interfaces,
+    packets: Packets,
+}
+
+impl Evaluation {
+    /// A packet for which this outcome is possible: always the same one, with the smallest
+    /// addresses, on the first interface. None if there is none.
+    #[must_use]
+    pub fn witness(&self, outcome: Outcome) -> Option<Packet> {
+        let path = self.arena.witness(self.details, |leaf| leaf.meets(outcome.leaf()))?;
+        let value = |field: Field| path.iter().find(|(known, _)| *known == field).map(|(_, v)| *v);
+        let small = |field: Field| value(field).and_then(|value| u16::try_from(value).ok());
+        let byte = |field: Field| value(field).and_then(|value| u8::try_from(value).ok());
+        let asked = &self.packets;
+        let usual = 49152;
+        let sport = small(Field::SPORT).or(asked.source_port).unwrap_or(usual);
+        let iif = self.interfaces.name(value(Field::IIF).unwrap_or(u128::MAX))?;
+        let mut packet = Packet::arriving(
+            asked.family,
+            asked.protocol,
+            (value(Field::SOURCE).unwrap_or(0), sport),
+            (value(Field::DESTINATION).unwrap_or(0), asked.port),
+            &iif,
+        );
+        if asked.hook == Hook::Forward {
+            packet.oif = self.interfaces.name(value(Field::OIF).unwrap_or(u128::MAX))?;
+        }
+        packet.mac_source = value(Field::MAC_SOURCE).unwrap_or(packet.mac_source);
+        packet.icmp_code = byte(Field::ICMP_CODE).unwrap_or(packet.icmp_code);
+        packet.length = small(Field::LENGTH).unwrap_or(packet.length);
+        packet.hop_limit = byte(Field::HOP_LIMIT).unwrap_or(packet.hop_limit);
+        packet.dscp = byte(Field::DSCP).unwrap_or(packet.dscp);
+        packet.packet_type = byte(Field::PACKET_TYPE).unwrap_or(packet.packet_type);
+        Some(packet)
+    }
 }
 
 /// A base chain on the path, or connection tracking.
@@ -97,8 +135,16 @@ fn evaluate_with(
         };
     }
     answer = engine.before_everything(ruleset, packets, answer)?;
-    let rights = engine.ask(packets, answer)?;
-    Ok(Evaluation { arena: engine.arena, rights, unknown: engine.unknown.into_iter().collect() })
+    let details = engine.ask(packets, answer)?;
+    let rights = engine.arena.project_after(details, Field::DESTINATION)?;
+    Ok(Evaluation {
+        arena: engine.arena,
+        rights,
+        details,
+        unknown: engine.unknown.into_iter().collect(),
+        interfaces: engine.interfaces,
+        packets: packets.clone(),
+    })
 }
 
 fn rules<'a>(tables: &'a [&'a Table]) -> impl Iterator<Item = &'a Rule> {
@@ -365,7 +411,7 @@ impl Engine<'_> {
         Ok(answer)
     }
 
-    /// Fixes how the packets arrive, and forgets every field after the destination.
+    /// Fixes how the packets arrive, and leaves out those that there cannot be.
     fn ask(&mut self, packets: &Packets, answer: Diagram) -> Result<Diagram, EvaluateError> {
         let mut answer = self.arrive(answer)?;
         for (field, value) in [
@@ -388,7 +434,7 @@ impl Engine<'_> {
         if packets.hook == Hook::Forward {
             answer = self.on_loopback(answer, Field::OIF, Field::DESTINATION)?;
         }
-        Ok(self.arena.project_after(answer, Field::DESTINATION)?)
+        Ok(answer)
     }
 
     /// Leaves out packets on `lo` with other than loopback addresses: those come from this host,

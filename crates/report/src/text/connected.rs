@@ -73,7 +73,7 @@ fn one<W: Write>(
     }
     let start = line.width();
     line.push(state(socket.state)).pad(start.saturating_add(STATE));
-    line.push_text(&label::of_connection(judgement, socket));
+    label::of_connection_into(judgement, socket, line);
     fitting(page, line)
 }
 

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use facts::Remedy;
+use facts::{Gap, Remedy, Uid};
 use judge::{Judgement, Namespace};
 
 use super::View;
@@ -107,17 +107,20 @@ fn gaps<W: Write>(page: &mut Page<'_, W>, judgement: &Judgement<'_>) -> io::Resu
     let read = || judgement.gaps.iter().filter(|g| !is_of_this_version(g));
     let added = unique(read().filter(|g| g.remedy == Some(Remedy::Root)).map(|g| &g.what));
     if !added.is_empty() {
-        let mut root = Text::fixed("Root would add: ");
+        // Root may lack capabilities too, in a container or under a hardened unit.
+        let is_root = snapshot.collector.uid == Uid(0);
+        let mut root =
+            Text::fixed(if is_root { "Not permitted to this root: " } else { "Root would add: " });
         for (at, what) in added.into_iter().enumerate() {
             root.push(if at > 0 { "; " } else { "" }).push_host(what);
         }
         root.push(".");
         if !snapshot.holders.is_complete() {
-            root.push(" Until then HELD BY is who made the socket.");
+            root.push(" Where no process is known, HELD BY is who made the socket.");
         }
         page.sentence(&root)?;
     }
-    let others = || read().filter(|g| g.remedy != Some(Remedy::Root));
+    let others = || read().filter(|g| g.remedy != Some(Remedy::Root) && !g.minor);
     for gap in others().take(SHOWN_GAPS) {
         let mut text = Text::fixed("Not read: ");
         text.push_host(&gap.what).push(": ").push_host(&gap.why);
@@ -133,7 +136,7 @@ fn gaps<W: Write>(page: &mut Page<'_, W>, judgement: &Judgement<'_>) -> io::Resu
 }
 
 /// Whether a gap is what this version does not judge: the head says that in its own words.
-fn is_of_this_version(gap: &facts::Gap) -> bool {
+fn is_of_this_version(gap: &Gap) -> bool {
     use judge::reach::{AFTER_BOOT_NOT_EVALUATED, NOT_EVALUATED};
     gap.why == NOT_EVALUATED || gap.why == AFTER_BOOT_NOT_EVALUATED
 }

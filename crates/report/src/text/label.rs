@@ -14,29 +14,45 @@ use crate::escape::Text;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct LabelId(usize);
 
+impl LabelId {
+    /// Its number, for hashing.
+    pub(super) fn index(self) -> u64 {
+        self.0 as u64
+    }
+}
+
 /// Every label that was made, each once: most rows of a busy host share theirs with others.
 #[derive(Debug, Default)]
 pub(super) struct Labels {
     list: Vec<Text>,
     ids: HashMap<Text, LabelId>,
+    /// The label of a row while it is looked up.
+    scratch: Text,
 }
 
 impl Labels {
     /// The label of a row's holders.
     pub(super) fn of(&mut self, judgement: &Judgement<'_>, row: &Row<'_>) -> LabelId {
-        let label = label(judgement, row);
-        if let Some(id) = self.ids.get(&label) {
+        self.scratch.clear();
+        match judgement.held(row) {
+            Held::Processes => {
+                processes_into(judgement.snapshot, judgement.holders(row), &mut self.scratch);
+            }
+            held => without_processes_into(judgement.snapshot, held, &mut self.scratch),
+        }
+        if let Some(id) = self.ids.get(&self.scratch) {
             return *id;
         }
         let id = LabelId(self.list.len());
-        self.list.push(label.clone());
-        self.ids.insert(label, id);
+        self.list.push(self.scratch.clone());
+        self.ids.insert(self.scratch.clone(), id);
         id
     }
 
     /// A label by its id.
-    pub(super) fn get(&self, id: LabelId) -> Text {
-        self.list.get(id.0).cloned().unwrap_or_default()
+    pub(super) fn get(&self, id: LabelId) -> &Text {
+        const NONE: &Text = &Text::fixed("");
+        self.list.get(id.0).unwrap_or(NONE)
     }
 }
 
@@ -59,25 +75,22 @@ enum Owner<'j> {
     Program(Option<&'j str>),
 }
 
-/// The label of a row.
-fn label(judgement: &Judgement<'_>, row: &Row<'_>) -> Text {
-    match judgement.held(row) {
-        Held::Processes => processes(judgement.snapshot, judgement.holders(row)),
-        held => without_processes(judgement.snapshot, held),
-    }
-}
-
-/// The label of a connected socket.
-pub(super) fn of_connection(judgement: &Judgement<'_>, socket: &facts::Socket) -> Text {
+/// Appends the label of a connected socket.
+pub(super) fn of_connection_into(
+    judgement: &Judgement<'_>,
+    socket: &facts::Socket,
+    text: &mut Text,
+) {
     match judgement.held_connection(socket) {
-        Held::Processes => processes(judgement.snapshot, judgement.holders_of_connection(socket)),
-        held => without_processes(judgement.snapshot, held),
+        Held::Processes => {
+            processes_into(judgement.snapshot, judgement.holders_of_connection(socket), text);
+        }
+        held => without_processes_into(judgement.snapshot, held, text),
     }
 }
 
-/// The label of a socket that no process is known to hold.
-fn without_processes(snapshot: &Snapshot, held: Held<'_>) -> Text {
-    let mut text = Text::default();
+/// Appends the label of a socket that no process is known to hold.
+fn without_processes_into(snapshot: &Snapshot, held: Held<'_>, text: &mut Text) {
     match held {
         Held::Processes => {}
         Held::Kernel(owner) => {
@@ -89,28 +102,29 @@ fn without_processes(snapshot: &Snapshot, held: Held<'_>) -> Text {
         Held::Nobody(_) => {
             text.push("no process");
         }
-        Held::Creator(creator) => creator_into(snapshot, creator, &mut text),
+        Held::Creator(creator) => creator_into(snapshot, creator, text),
     }
-    text
 }
 
 fn creator_into(snapshot: &Snapshot, creator: Creator<'_>, text: &mut Text) {
     let placed = creator.place.and_then(|place| placed(place, None));
-    match creator.socket_unit.map(Owner::SocketUnit).or(placed) {
-        Some(owner) => owner.name_into(snapshot, 1, None, text),
-        None => {
-            text.push("? (user ");
-            match creator.user {
-                Some(name) => text.push_host(name),
-                None => text.push_plain(creator.uid),
-            };
-            text.push(")");
-        }
+    if let Some(owner) = creator.socket_unit.map(Owner::SocketUnit).or(placed) {
+        return owner.name_into(snapshot, 1, None, text);
     }
+    text.push("? (user ");
+    match creator.user {
+        Some(name) => text.push_host(name),
+        None => text.push_plain(creator.uid),
+    };
+    text.push(")");
 }
 
-/// The label of processes: socket units first, and without the services that those start.
-fn processes<'j>(snapshot: &Snapshot, holders: impl Iterator<Item = ProcessHolder<'j>>) -> Text {
+/// Appends the label of processes: socket units first, and without the services that those start.
+fn processes_into<'j>(
+    snapshot: &Snapshot,
+    holders: impl Iterator<Item = ProcessHolder<'j>>,
+    text: &mut Text,
+) {
     let mut owners: Vec<(Owner<'j>, usize, Pid)> = Vec::new();
     for holder in holders {
         let owner = owner(&holder);
@@ -129,7 +143,6 @@ fn processes<'j>(snapshot: &Snapshot, holders: impl Iterator<Item = ProcessHolde
     });
     let is_service = |o: &Owner<'_>| !matches!(o, Owner::SocketUnit(_));
     owners.sort_by_key(|(o, ..)| is_service(o));
-    let mut text = Text::default();
     for (at, (owner, count, pid)) in owners.iter().enumerate() {
         if at == SHOWN_OWNERS {
             text.push(" +").push_plain(owners.len().saturating_sub(at));
@@ -138,9 +151,8 @@ fn processes<'j>(snapshot: &Snapshot, holders: impl Iterator<Item = ProcessHolde
         if at > 0 {
             text.push(", ");
         }
-        owner.name_into(snapshot, *count, Some(*pid), &mut text);
+        owner.name_into(snapshot, *count, Some(*pid), text);
     }
-    text
 }
 
 /// How many owners of one row the table names.
@@ -240,7 +252,10 @@ pub(super) fn short(judgement: &Judgement<'_>, row: &Row<'_>) -> Text {
     match (owner, judgement.held(row)) {
         (_, Held::Kernel(kernel)) => Text::host(&kernel.subsystem),
         (Some(Owner::SocketUnit(u) | Owner::Unit(u) | Owner::UserUnit(u, _)), _) => {
-            Text::host(u.rsplit_once('.').map_or(u, |(stem, _)| stem))
+            let stem = u.rsplit_once('.').map_or(u, |(stem, _)| stem);
+            // The instances of a template are told apart by their ports already.
+            let template = stem.find('@').and_then(|at| stem.get(..=at));
+            Text::host(template.unwrap_or(stem))
         }
         (Some(Owner::ForwardsTo(name) | Owner::Container(name, _)), _) => Text::host(name),
         (Some(Owner::Session(Some(comm), _) | Owner::Program(Some(comm))), _) => Text::host(comm),

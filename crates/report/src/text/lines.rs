@@ -4,6 +4,8 @@
 //! are one line if the same holders hold them and they are bound alike.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
 
 use facts::{Family, Kind, Protocol, State};
@@ -12,7 +14,6 @@ use judge::reach::{Arrival, Wire};
 use judge::row::{Row, Scope, plain};
 
 use super::label::{LabelId, Labels};
-use super::table::Cells;
 use crate::escape::Text;
 
 /// The groups of the first screen, in its order.
@@ -65,7 +66,7 @@ impl Group {
 }
 
 /// What makes rows one line, apart from their protocol.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Key {
     namespace: usize,
     group: Group,
@@ -76,6 +77,17 @@ struct Key {
     state: Option<State>,
     /// The address, where each has a line of its own.
     address: Option<IpAddr>,
+}
+
+impl Hash for Key {
+    /// Mixes in only what tells nearly all lines apart: this is done for each of 8,000 rows.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let port = u64::from(self.port.0.or(self.port.2).unwrap_or(0));
+        state.write_u64((self.label.index() << 16) | port);
+        if let Some(address) = self.address {
+            address.hash(state);
+        }
+    }
 }
 
 /// What one family's column says.
@@ -122,26 +134,27 @@ impl Cell {
 
     /// In words; with the interface that the rows are bound to, as `%eth0` on an address.
     fn text(self, judgement: &Judgement<'_>, row: &Row<'_>) -> Text {
+        let device = row.socket.device.is_some();
         let mut text = Text::default();
         match self {
-            Self::Nothing => text.push("-"),
-            Self::Unknown => text.push("?"),
+            Self::Nothing => return Text::fixed("-"),
+            Self::Unknown => return Text::fixed("?"),
+            Self::Any if !device => return Text::fixed("any"),
+            Self::Any => {
+                text.push("on ");
+                device_into(judgement, row, &mut text);
+            }
             Self::One(address) => {
                 text.push_plain(address);
-                if row.socket.device.is_some() {
+                if device {
                     text.push("%");
                     device_into(judgement, row, &mut text);
                 }
-                &mut text
             }
-            Self::Several(_, count) => text.push_plain(count).push(" addresses"),
-            Self::Any if row.socket.device.is_some() => {
-                text.push("on ");
-                device_into(judgement, row, &mut text);
-                &mut text
+            Self::Several(_, count) => {
+                text.push_plain(count).push(" addresses");
             }
-            Self::Any => text.push("any"),
-        };
+        }
         text
     }
 }
@@ -168,13 +181,17 @@ impl Line<'_, '_> {
         self.key.group
     }
 
-    /// The cells of the table.
-    pub(super) fn cells(&self, judgement: &Judgement<'_>, labels: &Labels) -> Cells {
-        let Some(row) = self.rows.first() else { return Cells::default() };
-        let held = labels.get(self.key.label);
+    /// What it says apart from its holders.
+    pub(super) fn texts(&self, judgement: &Judgement<'_>) -> [Text; 4] {
+        let Some(row) = self.rows.first() else { return Default::default() };
         let ipv4 = self.ipv4.text(judgement, row);
         let ipv6 = self.ipv6.text(judgement, row);
-        [self.port(row), what(judgement, row), ipv4, ipv6, held]
+        [self.port(row), what(judgement, row), ipv4, ipv6]
+    }
+
+    /// Who holds it.
+    pub(super) fn label(&self) -> LabelId {
+        self.key.label
     }
 
     /// The port with its protocols: `111/tcp,udp`; for sockets without ports what they are.
@@ -267,18 +284,24 @@ pub(super) fn of<'r, 'a>(
     each_address: bool,
 ) -> Vec<Line<'r, 'a>> {
     let mut lines: Vec<Line<'r, 'a>> = Vec::new();
-    let mut known: HashMap<(Key, Protocol), usize> = HashMap::new();
+    // The last line of each key. Rows come by port and protocol, so if that line is of another
+    // protocol, none of this one was seen yet.
+    let mut known: HashMap<Key, usize> = HashMap::new();
     for row in rows {
         let key = key(judgement, row, labels, each_address);
         let (ipv4, ipv6) = (Cell::of(row, Wire::Ipv4), Cell::of(row, Wire::Ipv6));
         let protocol = row.socket.protocol;
-        if let Some(line) = known.get(&(key, protocol)).and_then(|at| lines.get_mut(*at)) {
+        let entry = known.entry(key);
+        if let Entry::Occupied(at) = &entry
+            && let Some(line) = lines.get_mut(*at.get())
+            && line.protocols.last() == Some(&protocol)
+        {
             line.ipv4 = line.ipv4.and(ipv4);
             line.ipv6 = line.ipv6.and(ipv6);
             line.rows.push(row);
             continue;
         }
-        known.insert((key, protocol), lines.len());
+        entry.insert_entry(lines.len());
         lines.push(Line { key, protocols: vec![protocol], ipv4, ipv6, rows: vec![row] });
     }
     let mut lines = merge_protocols(lines);
@@ -312,14 +335,16 @@ fn merge_protocols<'r, 'a>(lines: Vec<Line<'r, 'a>>) -> Vec<Line<'r, 'a>> {
     let mut merged: Vec<Line<'r, 'a>> = Vec::with_capacity(lines.len());
     let mut known: HashMap<Key, usize> = HashMap::new();
     for mut line in lines {
-        if let Some(first) = known.get(&line.key).and_then(|at| merged.get_mut(*at))
+        let entry = known.entry(line.key);
+        if let Entry::Occupied(at) = &entry
+            && let Some(first) = merged.get_mut(*at.get())
             && (first.ipv4, first.ipv6) == (line.ipv4, line.ipv6)
         {
             first.protocols.append(&mut line.protocols);
             first.rows.append(&mut line.rows);
             continue;
         }
-        known.insert(line.key, merged.len());
+        entry.insert_entry(merged.len());
         merged.push(line);
     }
     merged

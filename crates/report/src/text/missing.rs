@@ -2,7 +2,7 @@
 
 use facts::Remedy;
 use judge::Judgement;
-use judge::target::{Found, NotFound, Target};
+use judge::target::{Found, Idle, NotFound, Target};
 
 use crate::escape::Text;
 
@@ -21,10 +21,18 @@ pub fn not_found(missing: &NotFound) -> Vec<Text> {
         " network namespaces"
     });
     let mut lines = vec![first];
-    if let Some((pid, comm)) = &missing.process {
-        let mut line = Text::default();
-        line.push_host(comm).push(" (pid ").push_plain(*pid).push(") holds no open socket");
-        lines.push(line);
+    match &missing.idle {
+        Some(Idle::Process(pid, comm)) => {
+            let mut line = Text::default();
+            line.push_host(comm).push(" (pid ").push_plain(*pid).push(") holds no open socket");
+            lines.push(line);
+        }
+        Some(Idle::Namespace(label)) => {
+            let mut line = Text::fixed("network namespace ");
+            line.push_host(label).push(" has no open socket");
+            lines.push(line);
+        }
+        None => {}
     }
     if !missing.nearest.is_empty() {
         let mut line = Text::fixed("nearest: ");

@@ -7,7 +7,7 @@ use judge::row::Row;
 use judge::{Judgement, Namespace};
 
 use super::label::{self, Labels};
-use super::lines::{self, Group};
+use super::lines::{self, Group, Line};
 use super::page::{Page, Style};
 use super::table::{Cells, Widths};
 use super::{View, connected, header};
@@ -42,16 +42,20 @@ fn tables<W: Write>(
     let rows = judgement.rows.iter().filter(|r| view.all || !hidden(Group::of(r)));
     let mut labels = Labels::default();
     let lines = lines::of(judgement, rows, &mut labels, view.all);
-    let cells: Vec<Cells> = lines.iter().map(|line| line.cells(judgement, &labels)).collect();
+    let texts: Vec<[Text; 4]> = lines.iter().map(|line| line.texts(judgement)).collect();
+    let each = || lines.iter().zip(&texts);
     let head = ["PORT", "WHAT", "IPv4", "IPv6", "HELD BY"].map(Text::fixed);
-    let widths = Widths::of(cells.iter().chain([&head]), page.width());
+    let head: Cells<'_> = head.each_ref();
+    let all = each().map(|(line, texts)| cells(line, texts, &labels));
+    let widths = Widths::of(all.chain([head]), page.width());
+    let mut memory = Text::default();
+    let mut rest = each().peekable();
     if lines.is_empty() && judgement.rows.is_empty() {
         return nothing(page, judgement);
     }
     if !lines.is_empty() {
-        widths.write(page, &head, Style::Dim)?;
+        widths.write(page, head, Style::Dim, &mut memory)?;
     }
-    let mut at = 0;
     for (position, namespace) in judgement.namespaces.iter().enumerate() {
         let rows = rows_of(judgement, position);
         if rows.is_empty() {
@@ -62,21 +66,25 @@ fn tables<W: Write>(
             page.paragraph(&Text::default(), &heading(namespace), Style::Heading)?;
         }
         let mut group = None;
-        while let Some((line, cells)) = lines.get(at).zip(cells.get(at))
-            && line.namespace() == position
-        {
+        while let Some((line, texts)) = rest.next_if(|(line, _)| line.namespace() == position) {
             if group != Some(line.group()) {
                 group = Some(line.group());
                 page.line(&Text::fixed(line.group().heading()), Style::Heading)?;
             }
-            widths.write(page, cells, Style::Normal)?;
-            at = at.saturating_add(1);
+            let cells = cells(line, texts, &labels);
+            widths.write(page, cells, Style::Normal, &mut memory)?;
         }
         if !view.all {
             loopback(page, judgement, rows)?;
         }
     }
     Ok(())
+}
+
+/// A line of the table.
+fn cells<'t>(line: &Line<'_, '_>, texts: &'t [Text; 4], labels: &'t Labels) -> Cells<'t> {
+    let [port, what, ipv4, ipv6] = texts;
+    [port, what, ipv4, ipv6, labels.get(line.label())]
 }
 
 /// The heading of a namespace.
@@ -96,40 +104,61 @@ fn rows_of<'r, 'a>(judgement: &'r Judgement<'a>, position: usize) -> &'r [Row<'a
     judgement.rows.get(from..to).unwrap_or_default()
 }
 
+/// A program that listens on loopback, on a port or on several in a row.
+#[derive(Debug)]
+struct Service {
+    first: Option<u16>,
+    last: Option<u16>,
+    name: Text,
+}
+
 /// What listens on loopback only, in a sentence.
 fn loopback<W: Write>(
     page: &mut Page<'_, W>,
     judgement: &Judgement<'_>,
     rows: &[Row<'_>],
 ) -> io::Result<()> {
-    let mut services: Vec<(Option<u16>, Text)> = Vec::new();
+    let mut services: Vec<Service> = Vec::new();
     for row in rows.iter().filter(|r| Group::of(r) == Group::Loopback) {
-        // The sockets of one port come one after the other.
-        let service = (row.port().map(|p| p.0), label::short(judgement, row));
-        let same_port = services.iter().rev().take_while(|s| s.0 == service.0);
-        if !same_port.into_iter().any(|s| *s == service) {
-            services.push(service);
+        let (port, name) = (row.port().map(|p| p.0), label::short(judgement, row));
+        // The sockets of one port come one after the other, and ports come in their order.
+        let next =
+            |s: &&mut Service| s.name == name && s.last.and_then(|p| p.checked_add(1)) == port;
+        if services.iter().rev().take_while(|s| s.last == port).any(|s| s.name == name) {
+            continue;
+        }
+        match services.last_mut().filter(next) {
+            Some(range) => range.last = port,
+            None => services.push(Service { first: port, last: port, name }),
         }
     }
     if services.is_empty() {
         return Ok(());
     }
-    let mut text = Text::default();
-    for (at, (port, name)) in services.iter().take(SHOWN_LOOPBACK).enumerate() {
-        if at > 0 {
-            text.push(", ");
-        }
-        if let Some(port) = port {
-            text.push_plain(*port).push(" ");
-        }
-        text.push_text(name);
-    }
     let more = services.len().saturating_sub(SHOWN_LOOPBACK);
+    let mut items: Vec<Text> = services.iter().take(SHOWN_LOOPBACK).map(Service::text).collect();
     if more > 0 {
-        text.push(", and ").push_plain(more).push(" more");
+        let mut text = Text::fixed("and ");
+        text.push_plain(more).push(" more");
+        items.push(text);
     }
-    text.push("   (-a lists them)");
-    page.paragraph(&Text::fixed("This host only: "), &text, Style::Normal)
+    page.list(&Text::fixed("This host only: "), &items, &Text::fixed("   (-a lists them)"))
+}
+
+impl Service {
+    /// `25 exim4`, `8000-8009 worker@`.
+    fn text(&self) -> Text {
+        let mut text = Text::default();
+        if let Some((first, last)) = self.first.zip(self.last) {
+            text.push_plain(first);
+            if first < last {
+                text.push("-").push_plain(last);
+            }
+            text.push(" ");
+        }
+        text.push_text(&self.name);
+        text
+    }
 }
 
 /// Says that there are no sockets, or that none could be read.

@@ -32,6 +32,9 @@ pub(super) enum Style {
     Alert,
 }
 
+/// What separates the items of a list.
+static COMMA: Text = Text::fixed(",");
+
 /// Writes lines.
 pub(super) struct Page<'w, W> {
     out: &'w mut W,
@@ -75,6 +78,30 @@ impl<'w, W: Write> Page<'w, W> {
             line.push_text(&part);
             self.line(&line, style)?;
             line.clear().pad(indent);
+        }
+        Ok(())
+    }
+
+    /// A list with commas, on as many lines as it needs, without a break inside an item that fits
+    /// on a line. The others are indented by two.
+    pub(super) fn list(&mut self, first: &Text, items: &[Text], end: &Text) -> io::Result<()> {
+        let mut line = first.clone();
+        let mut fresh = true;
+        for (at, item) in items.iter().enumerate() {
+            let mut item = item.cut(self.width.saturating_sub(4));
+            item.push_text(if at.saturating_add(1) < items.len() { &COMMA } else { end });
+            let gap = usize::from(!fresh);
+            if line.width().saturating_add(gap).saturating_add(item.width()) > self.width {
+                self.line(&line, Style::Normal)?;
+                line.clear().push("  ");
+                fresh = true;
+            }
+            line.push(if fresh { "" } else { " " }).push_text(&item);
+            fresh = false;
+        }
+        // The end may be what no longer fits.
+        for part in line.wrap(self.width) {
+            self.line(&part, Style::Normal)?;
         }
         Ok(())
     }

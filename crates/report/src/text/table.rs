@@ -9,7 +9,7 @@ use crate::escape::Text;
 pub(super) const COLUMNS: usize = 5;
 
 /// One line of the table.
-pub(super) type Cells = [Text; COLUMNS];
+pub(super) type Cells<'t> = [&'t Text; COLUMNS];
 
 /// What separates two columns.
 const GAP: usize = 2;
@@ -40,7 +40,7 @@ pub(super) struct Widths([usize; COLUMNS]);
 
 impl Widths {
     /// The widths that fit these lines best.
-    pub(super) fn of<'t>(lines: impl Iterator<Item = &'t Cells>, width: usize) -> Self {
+    pub(super) fn of<'t>(lines: impl Iterator<Item = Cells<'t>>, width: usize) -> Self {
         let mut widths = [0; COLUMNS];
         for cells in lines {
             for (widest, cell) in widths.iter_mut().zip(cells) {
@@ -60,15 +60,16 @@ impl Widths {
         Self(widths)
     }
 
-    /// Writes a line of the table, on as many lines as its cells need.
+    /// Writes a line of the table, on as many lines as its cells need. `line` is memory to use
+    /// again.
     pub(super) fn write<W: Write>(
         &self,
         page: &mut Page<'_, W>,
-        cells: &Cells,
+        cells: Cells<'_>,
         style: Style,
+        line: &mut Text,
     ) -> io::Result<()> {
-        let mut line = Text::default();
-        line.push("  ");
+        line.clear().push("  ");
         if cells.iter().zip(self.0).all(|(cell, width)| cell.width() <= width) {
             let mut end = INDENT;
             for (cell, width) in cells.iter().zip(self.0) {
@@ -76,7 +77,7 @@ impl Widths {
                 end = end.saturating_add(width + GAP);
                 line.pad(end);
             }
-            return page.line(&line, style);
+            return page.line(line, style);
         }
         let columns: Vec<Vec<Text>> = cells
             .iter()
@@ -98,7 +99,7 @@ impl Widths {
                 end = end.saturating_add(width + GAP);
                 line.pad(end);
             }
-            page.line(&line, style)?;
+            page.line(line, style)?;
         }
         Ok(())
     }

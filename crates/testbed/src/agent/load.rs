@@ -62,6 +62,7 @@ pub(crate) struct Member {
 impl Load {
     /// Starts all processes, says when all are ready, and waits.
     pub(crate) fn run(self) -> io::Result<Never> {
+        set_parent_process_death_signal(Some(Signal::KILL))?;
         more_descriptors()?;
         let (mut reader, writer) = pipe()?;
         let mut members = Vec::new();

@@ -22,7 +22,7 @@ pub(super) fn of(supervisor: u32) -> Option<Pid> {
 }
 
 /// The only child of a process.
-pub(crate) fn child_of(parent: u32) -> Option<Pid> {
+pub(super) fn child_of(parent: u32) -> Option<Pid> {
     let parent = i32::try_from(parent).ok()?;
     let child = processes().into_iter().find(|p| p.parent == parent)?;
     Pid::from_raw(child.pid)

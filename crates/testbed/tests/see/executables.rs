@@ -2,7 +2,8 @@
 
 use testbed::HostOptions;
 
-use crate::seen::{AGENT, Seen};
+use crate::listing::Listing;
+use crate::seen::{AGENT, Seen, WHYOPEN};
 
 #[test]
 fn a_deleted_or_replaced_executable_is_told() {
@@ -19,7 +20,9 @@ fn a_deleted_or_replaced_executable_is_told() {
     // As a package manager does: a new file takes the name.
     seen.run(&["sh", "-c", "cp /opt/same /opt/new && mv /opt/new /opt/replaced"]);
 
-    let listing = seen.list();
+    // Executables belong to the closer look that a target asks for.
+    let look = [WHYOPEN, "-o", "json", "7301", "7302", "7303"];
+    let listing = Listing::of(&seen.host.run(&look).unwrap());
     for (name, port, replaced) in
         [("deleted", 7301, true), ("replaced", 7302, true), ("same", 7303, false)]
     {
@@ -29,5 +32,11 @@ fn a_deleted_or_replaced_executable_is_told() {
         assert_eq!(holder["executable_replaced"], replaced, "{:#}", row.0);
         assert_eq!(holder["unit"], format!("{name}.service"));
     }
-    seen.agrees_with_ss(&listing);
+    let findings = listing.json["findings"].as_array().unwrap();
+    let subjects: Vec<_> = findings
+        .iter()
+        .filter(|finding| finding["id"] == "executable-replaced")
+        .map(|finding| finding["subject"].as_str().unwrap())
+        .collect();
+    assert_eq!(subjects, ["tcp/7301", "tcp/7302"], "{findings:#?}");
 }

@@ -61,10 +61,10 @@ fn without_systemds_socket_and_bus_the_cgroups_name_the_units() {
     let seen = portmapper("nobus");
     let before = seen.list();
     let by = "unshare --mount sh -euc 'mount -t tmpfs tmpfs /run/dbus; \
-        mount -t tmpfs tmpfs /run/systemd; exec \"$@\"' - $WHYOPEN";
+        mount --bind /dev/null /run/systemd/private; exec \"$@\"' - $WHYOPEN";
     let without = seen.list_by(by);
     assert_eq!(holders(&without), holders(&before));
-    assert!(without.gaps().contains("systemd"), "{}", without.gaps());
+    assert!(without.gaps().contains("socket units"), "{}", without.gaps());
     let row = without.one("tcp", "::", Some(8000));
     assert_eq!(row.held_by(), [("testbed-agent", "listener.service")]);
 }
@@ -104,9 +104,8 @@ fn without_proc_there_is_a_clear_answer() {
     let by = ["sh", "-euc", "umount --recursive --lazy /proc; exec \"$@\"", "-"];
     let command = [&["unshare", "--mount"], &by[..], &[WHYOPEN, "-a", "-o", "json"]].concat();
     let done = seen.host.run(&command).unwrap();
-    // The sockets come from netlink; the holders cannot be known, and that is said.
+    // Which namespace it runs in, and who holds what, cannot be known: that is said.
     let listing = Listing::of(&done);
-    listing.one("tcp", "::", Some(8000));
     assert!(listing.gaps().contains("/proc"), "{}", listing.gaps());
     listing.never_says_nobody();
 }

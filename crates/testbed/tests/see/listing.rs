@@ -4,8 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 use testbed::Done;
-
-use crate::ss;
+use testbed::ss::{self, Held};
 
 /// A listing.
 #[derive(Debug)]
@@ -71,21 +70,20 @@ impl Listing {
     }
 
     /// The holders of the rows that `ss -tulw` would show.
-    pub(crate) fn holders_that_ss_shows(&self) -> BTreeSet<ss::Holding> {
+    pub(crate) fn holders_that_ss_shows(&self) -> BTreeSet<Held> {
         let mut all = BTreeSet::new();
         for row in self.rows().filter(|row| row.0["netns"] == "host") {
             let Some((protocol, port)) = row.as_ss_shows_it() else { continue };
-            for holder in row.holders() {
-                let Some(pid) = holder["pid"].as_u64() else {
-                    all.insert((protocol.clone(), port, None));
-                    continue;
-                };
-                for fd in holder["fds"].as_array().unwrap() {
-                    all.insert((protocol.clone(), port, Some((pid, fd.as_u64().unwrap()))));
-                }
+            let held =
+                |holder| Held { protocol: protocol.to_owned(), port, peer_port: None, holder };
+            let number = |value: &Value| u32::try_from(value.as_u64().unwrap()).unwrap();
+            for holder in row.holders().iter().filter(|holder| !holder["pid"].is_null()) {
+                let fds = holder["fds"].as_array().unwrap();
+                let pid = number(&holder["pid"]);
+                all.extend(fds.iter().map(|fd| held(Some((pid, number(fd))))));
             }
-            if row.holders().is_empty() {
-                all.insert((protocol, port, None));
+            if row.pids().is_empty() {
+                all.insert(held(None));
             }
         }
         all
@@ -130,12 +128,13 @@ impl<'a> Row<'a> {
 
     /// Protocol and port as `ss -tulw` writes them; none for what it does not show: a TCP socket that
     /// does not listen, ping and packet sockets, other protocols.
-    fn as_ss_shows_it(self) -> Option<(String, u64)> {
+    fn as_ss_shows_it(self) -> Option<(&'static str, u16)> {
         let text = |key: &str| self.0[key].as_str().unwrap();
+        let port = || u16::try_from(self.0["port"].as_u64()?).ok();
         match (text("protocol"), text("kind"), text("state")) {
-            ("tcp", _, "listen") => Some(("tcp".to_owned(), self.0["port"].as_u64()?)),
-            ("udp", _, "bound") => Some(("udp".to_owned(), self.0["port"].as_u64()?)),
-            (name, "raw", _) => Some(("raw".to_owned(), ss::number_of_ip_protocol(name))),
+            ("tcp", _, "listen") => Some(("tcp", port()?)),
+            ("udp", _, "bound") => Some(("udp", port()?)),
+            (name, "raw", _) => Some(("raw", ss::ip_protocol(name).expect("a known protocol"))),
             _ => None,
         }
     }

@@ -27,5 +27,4 @@ mod privileges;
 mod same;
 mod seen;
 mod sockets;
-mod ss;
 mod systemd;

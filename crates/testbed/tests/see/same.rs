@@ -1,5 +1,6 @@
 //! The same host gives the same output: twice, and from a snapshot.
 
+use serde_json::{Deserializer, Value};
 use testbed::HostOptions;
 
 use crate::seen::{Seen, WHYOPEN, printed};
@@ -27,6 +28,25 @@ fn without_time(text: &str) -> String {
     format!("{}\n{rest}", words.join(" "))
 }
 
+/// JSON values, one after the other, without the executables of holders.
+fn without_executables(text: &str) -> Vec<Value> {
+    let values = Deserializer::from_str(text).into_iter::<Value>();
+    let mut values: Vec<Value> = values.map(Result::unwrap).collect();
+    for value in &mut values {
+        let sockets = match value.get_mut("sockets").and_then(Value::as_array_mut) {
+            Some(sockets) => sockets.iter_mut().collect(),
+            None => vec![value],
+        };
+        for holders in sockets.into_iter().filter_map(|socket| socket["holders"].as_array_mut()) {
+            for holder in holders.iter_mut().filter_map(Value::as_object_mut) {
+                holder.remove("executable");
+                holder.remove("executable_replaced");
+            }
+        }
+    }
+    values
+}
+
 #[test]
 fn two_runs_and_a_snapshot_agree() {
     let seen = busy();
@@ -43,14 +63,16 @@ fn two_runs_and_a_snapshot_agree() {
     ] {
         let first = without_time(&run(view));
         assert_eq!(first, without_time(&run(view)), "{view:?}");
-        // Anyone can read a snapshot, and it says the same as the host.
+        // Anyone can read a snapshot, and it says the same as the host. What only a closer look
+        // shows is always in it, and in JSON nowhere else.
         let from = [&[WHYOPEN, "--from", "/tmp/snapshot.json"], view].concat();
         let from = without_time(&printed(seen.host.run_as_nobody(&from).unwrap()));
-        assert_eq!(
-            first.lines().skip(1).collect::<Vec<_>>(),
-            from.lines().skip(1).collect::<Vec<_>>(),
-            "{view:?}"
-        );
+        if view.contains(&"-o") {
+            assert_eq!(without_executables(&first), without_executables(&from), "{view:?}");
+        } else {
+            let lines = |text: &str| text.lines().skip(1).map(str::to_owned).collect::<Vec<_>>();
+            assert_eq!(lines(&first), lines(&from), "{view:?}");
+        }
     }
 }
 

@@ -4,10 +4,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
 
-use testbed::{Done, Host, HostOptions, Lab};
+use testbed::{Done, Host, HostOptions, Lab, ss};
 
 use crate::listing::Listing;
-use crate::ss;
 
 /// Where the programs are in the host.
 pub(crate) const AGENT: &str = "/usr/local/bin/testbed-agent";
@@ -90,7 +89,7 @@ impl Seen {
     #[track_caller]
     pub(crate) fn agrees_with_ss(&self, listing: &Listing) {
         let text = self.run(&["ss", "-H", "-tulpnw"]);
-        let (expected, found) = (ss::holders_in(&text), listing.holders_that_ss_shows());
+        let (expected, found) = (ss::read(&text).unwrap(), listing.holders_that_ss_shows());
         assert!(!expected.is_empty(), "ss shows nothing");
         let missing: Vec<_> = expected.difference(&found).collect();
         let more: Vec<_> = found.difference(&expected).collect();

@@ -1,7 +1,6 @@
 //! Real sockets in namespaces that the tests make: what is listed is what was opened. Needs root
 //! and iproute2.
 
-use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
@@ -18,7 +17,7 @@ use super::super::listing::{Handlers, Listed, list_over};
 use super::super::{Found, Request, collect, own_netns};
 use super::check;
 use crate::netlink::Error;
-use crate::netns::{enter, find, made};
+use crate::netns::{Leads, enter, find, made};
 
 /// Runs `work` on a thread inside a new namespace.
 fn inside<T: Send>(work: impl FnOnce() -> T + Send) -> T {
@@ -81,10 +80,15 @@ fn on_loopback_device(socket: OwnedFd) -> OwnedFd {
     socket
 }
 
+/// One process for each namespace.
+fn processes<const N: usize>(leaders: [(NetnsId, Pid); N]) -> Leads {
+    Leads { processes: leaders.into(), ..Leads::default() }
+}
+
 /// What is in the calling thread's namespace.
 fn look(connected: bool) -> Found {
     let request = Request { connected, this_netns_only: true };
-    let found = collect(&request, &BTreeMap::new());
+    let found = collect(&request, &Leads::default());
     assert!(found.sockets.is_complete(), "{:?}", found.namespaces);
     assert_eq!(found.namespaces.items().len(), 1);
     found
@@ -244,7 +248,7 @@ fn raw_ping_and_packet() {
 
 /// Lists the calling thread's namespace as on a kernel whose sock_diag answers with this error.
 fn list_without_sock_diag(errno: Errno) -> Listed {
-    let (namespaces, gaps) = find(&BTreeMap::new(), true);
+    let (namespaces, gaps) = find(&Leads::default(), true);
     assert_eq!(gaps, []);
     let ask = Ask { connected: true, inactive: true, subflows: false };
     list_over(Err(Error::Open(errno)), &namespaces[0], ask, &Handlers::default())
@@ -377,7 +381,7 @@ fn sockets_of_another_namespace() {
     });
     let (id, pid) = resident.leader();
     assert_ne!(id, before);
-    let found = collect(&Request::default(), &BTreeMap::from([(id, pid)]));
+    let found = collect(&Request::default(), &processes([(id, pid)]));
     assert_eq!(own_netns().unwrap(), before);
     let namespace = found.namespaces.items().iter().find(|n| n.id == id).unwrap();
     assert_eq!((namespace.leader, namespace.own), (Some(pid), false));
@@ -399,7 +403,7 @@ fn a_link_that_was_moved_keeps_its_socket_where_it_was_made() {
     let enter_taker = std::fs::File::open(format!("/proc/{}/ns/net", taker.0.id())).unwrap();
     enter(enter_taker.as_fd(), || ip("link set vx1 up")).unwrap();
 
-    let found = collect(&Request::default(), &BTreeMap::from([maker.leader(), taker.leader()]));
+    let found = collect(&Request::default(), &processes([maker.leader(), taker.leader()]));
     let socket = found.sockets.items().iter().find(|s| s.local.port == Port(4791)).unwrap();
     assert_eq!(socket.netns, maker.leader().0);
     let owner = found.kernel_owners.items().iter().find(|o| o.port == Port(4791)).unwrap();
@@ -411,7 +415,7 @@ fn a_namespace_that_is_gone_is_a_gap_of_its_own() {
     let resident = inside(Resident::new);
     let (id, pid) = resident.leader();
     drop(resident);
-    let found = collect(&Request::default(), &BTreeMap::from([(id, pid)]));
+    let found = collect(&Request::default(), &processes([(id, pid)]));
     let namespace = found.namespaces.items().iter().find(|n| n.id == id).unwrap();
     let gap = &namespace.sockets.gaps()[0];
     assert_eq!(gap.what, format!("sockets of network namespace net:[{id}]"));

@@ -1,0 +1,136 @@
+//! What a look at a busy host costs, whyopen's and its peers', in one run on the same host.
+//!
+//! Costs are processor time (user and system) and peak memory, as the kernel accounts them to the
+//! process. Ratios between programs of one run are what counts: the numbers themselves are of one
+//! machine on one day. Each look is also compared with `ss`: a fast answer that is wrong is none.
+
+mod agreement;
+mod goals;
+mod loads;
+mod table;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use testbed::Load;
+
+use crate::command::{cargo, run, target_directory};
+use crate::tools;
+
+use loads::{LOADS, Scene};
+
+/// A look that takes more processor time than this is not repeated.
+const SLOW: Duration = Duration::from_secs(3);
+
+/// The arguments of `bench`.
+#[derive(Args)]
+pub(crate) struct Bench {
+    /// The loads to measure; all if none is given.
+    #[arg(value_parser = LOADS.iter().map(|scene| scene.name).collect::<Vec<_>>())]
+    loads: Vec<String>,
+    /// How often each program runs; the median counts.
+    #[arg(long, default_value_t = 7)]
+    runs: usize,
+    /// Measure this program instead of building one.
+    #[arg(long)]
+    whyopen: Option<PathBuf>,
+}
+
+/// A way to look.
+pub(crate) struct Look {
+    /// Its name in tables and goals.
+    pub(crate) name: &'static str,
+    /// The program and its arguments; `whyopen` stands for the one that was built.
+    command: &'static [&'static str],
+    /// As nobody instead of root.
+    as_nobody: bool,
+}
+
+const fn look(name: &'static str, command: &'static [&'static str]) -> Look {
+    Look { name, command, as_nobody: false }
+}
+
+/// All of them. `--this-netns` asks what the peers answer; without it whyopen also looks into every
+/// other namespace of the machine that measures.
+const LOOKS: &[Look] = &[
+    look("ss -tulpnw", &["ss", "-tulpnw"]),
+    look("netstat -tulpnw", &["netstat", "-tulpnw"]),
+    look("lsof -nP -i", &["lsof", "-nP", "-i"]),
+    look("whyopen", &["whyopen", "-a", "--this-netns"]),
+    look("whyopen, JSON", &["whyopen", "-a", "-o", "json", "--this-netns"]),
+    look("whyopen, no BPF", &["whyopen", "-a", "--no-bpf", "--this-netns"]),
+    Look {
+        name: "whyopen, as nobody",
+        command: &["whyopen", "-a", "--this-netns"],
+        as_nobody: true,
+    },
+    look("ss -tuapnw", &["ss", "-tuapnw"]),
+    look("whyopen, connected", &["whyopen", "-a", "-c", "--this-netns"]),
+];
+
+/// What a look cost.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cost {
+    pub(crate) look: &'static str,
+    pub(crate) cpu: Duration,
+    pub(crate) peak_rss_kib: u64,
+}
+
+impl Bench {
+    /// Measures and prints a table for each load, then the goals.
+    pub(crate) fn run(self) -> Result<()> {
+        tools::ready()?;
+        run(&mut cargo(&["build", "--release", "--locked", "--package", "testbed"]))?;
+        let whyopen = if let Some(program) = self.whyopen {
+            program
+        } else {
+            run(&mut cargo(&["build", "--release", "--locked", "--package", "whyopen"]))?;
+            target_directory().join("release/whyopen")
+        };
+        let agent = target_directory().join("release/testbed-agent");
+        let wanted = |scene: &&Scene| {
+            self.loads.is_empty() || self.loads.iter().any(|name| name == scene.name)
+        };
+        let mut met = true;
+        for scene in LOADS.iter().filter(wanted) {
+            println!("\nLoad {}: {}", scene.name, scene.what);
+            let load = Load::start(&agent, &scene.shape)?;
+            let whyopen = load.push(&whyopen)?;
+            let costs = LOOKS
+                .iter()
+                .map(|look| measure(&load, look, &whyopen, self.runs))
+                .collect::<Result<Vec<Cost>>>()?;
+            table::print(&costs);
+            met &= agreement::check(&load, &whyopen)?;
+            met &= goals::check(scene, &costs);
+        }
+        if met { Ok(()) } else { bail!("a goal is missed, or an answer is wrong") }
+    }
+}
+
+/// The median cost of some runs.
+fn measure(load: &Load, look: &Look, whyopen: &Path, runs: usize) -> Result<Cost> {
+    let command = with_path(look.command, whyopen)?;
+    let command: Vec<&str> = command.iter().map(String::as_str).collect();
+    let mut all = Vec::new();
+    while all.len() < runs.max(1) {
+        let measured = load.measure(look.as_nobody, &command)?;
+        all.push((measured.cpu, measured.peak_rss_kib));
+        if measured.cpu > SLOW {
+            break;
+        }
+    }
+    all.sort_unstable();
+    let (cpu, _) = *all.get(all.len() / 2).context("no run")?;
+    let peak_rss_kib = all.iter().map(|run| run.1).max().unwrap_or_default();
+    Ok(Cost { look: look.name, cpu, peak_rss_kib })
+}
+
+/// The command with the program under test in the place of its name.
+fn with_path(command: &[&str], whyopen: &Path) -> Result<Vec<String>> {
+    let path = whyopen.to_str().context("the program's path is not UTF-8")?;
+    let word = |word: &&str| if *word == "whyopen" { path } else { word }.to_owned();
+    Ok(command.iter().map(word).collect())
+}
