@@ -89,7 +89,7 @@ impl Backend {
         match self {
             Self::Nft => lab.feed("nft", &["-f", "-"], &format!("{}{text}", Lab::EMPTY)),
             Self::IptablesLegacy | Self::Ip6tablesLegacy => {
-                lab.feed(self.restore(), &[], &with_every_table(text))
+                lab.feed(self.restore(), &[], &after_emptying(text))
             }
             Self::IptablesNft | Self::Ip6tablesNft => {
                 lab.feed("nft", &["-f", "-"], Lab::EMPTY)?;
@@ -103,6 +103,9 @@ impl Backend {
         // nft: "/dev/stdin:3:1-4: Error: ..."; the others: "line 3 failed", "line 3: ...".
         let (mark, before) = match self {
             Self::Nft => ("/dev/stdin:", Lab::EMPTY.lines().count()),
+            Self::IptablesLegacy | Self::Ip6tablesLegacy => {
+                ("line ", after_emptying("").lines().count())
+            }
             _ => ("line ", 0),
         };
         let number = |rest: &str| {
@@ -130,23 +133,19 @@ impl Backend {
     }
 }
 
-/// The dump, and emptied tables in place of those that it does not have.
-fn with_every_table(text: &str) -> String {
-    let mut all = text.to_owned();
-    if !all.ends_with('\n') {
-        all.push('\n');
-    }
+/// Every table emptied, and then the dump: a chain that it does not name would keep its policy.
+fn after_emptying(text: &str) -> String {
+    let mut all = String::new();
     for (table, chains) in TABLES {
-        let header = format!("*{table}");
-        if text.lines().any(|line| line.trim() == header) {
-            continue;
-        }
-        all.push_str(&header);
-        all.push('\n');
+        all.push_str(&format!("*{table}\n"));
         for chain in chains {
             all.push_str(&format!(":{chain} ACCEPT [0:0]\n"));
         }
         all.push_str("COMMIT\n");
+    }
+    all.push_str(text);
+    if !all.ends_with('\n') {
+        all.push('\n');
     }
     all
 }

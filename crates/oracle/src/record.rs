@@ -1,7 +1,8 @@
 //! The record of the packets that every chain let through: NFLOG, read over netlink.
 //!
-//! A table of our own has the last base chain of the path (the highest priority before connection
-//! tracking confirms, linux/netfilter_ipv4.h NF_IP_PRI_CONNTRACK_CONFIRM). It logs each packet to a
+//! A table of our own has the last base chain of the path, just before connection tracking confirms:
+//! that is at INT_MAX (NF_IP_PRI_CONNTRACK_CONFIRM, linux/netfilter_ipv4.h), but for IPv6 input at
+//! INT_MAX - 1 (ipv6_conntrack_ops, net/netfilter/nf_conntrack_proto.c). It logs each packet to a
 //! group and drops it: no answer is sent, and no connection becomes known.
 
 use std::os::fd::OwnedFd;
@@ -22,11 +23,11 @@ const GROUP: u16 = 7;
 pub(crate) const RULESET: &str = "flush ruleset
 table inet whyopen_oracle {
 \tchain input {
-\t\ttype filter hook input priority 2147483646; policy accept;
+\t\ttype filter hook input priority 2147483645; policy accept;
 \t\tlog group 7 queue-threshold 1 drop
 \t}
 \tchain postrouting {
-\t\ttype filter hook postrouting priority 2147483646; policy accept;
+\t\ttype filter hook postrouting priority 2147483645; policy accept;
 \t\tlog group 7 queue-threshold 1 drop
 \t}
 }
