@@ -61,6 +61,8 @@ Environment:
 pub(crate) enum Command {
     /// Print everything that was read as JSON, for --from on any machine
     Snapshot(SnapshotFlags),
+    /// Say who can open a connection through ruleset files alone, whatever the interfaces
+    Rules(RulesFlags),
     /// Print the JSON schema of -o json
     Schema,
     /// Print completions for a shell
@@ -81,6 +83,93 @@ pub(crate) struct SnapshotFlags {
     /// How the host is read.
     #[command(flatten)]
     pub(crate) read: ReadFlags,
+}
+
+/// Flags of `rules`.
+#[derive(Debug, Args)]
+pub(crate) struct RulesFlags {
+    /// Rulesets as iptables-save, ip6tables-save, nft list ruleset or nft -j list ruleset print
+    /// them; a packet passes them all; - for standard input
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
+    /// To this host, or through it
+    #[arg(long, value_enum)]
+    pub(crate) hook: Hook,
+    /// The destination port that the client uses: 22/tcp, 53/udp; tcp if not said
+    #[arg(long, value_name = "PORT/PROTOCOL", value_parser = port)]
+    pub(crate) port: RulesPort,
+    /// The source port; any if not given
+    #[arg(long, value_name = "PORT")]
+    pub(crate) sport: Option<u16>,
+    /// Only this family; those that the files have tables for if not given
+    #[arg(long, value_enum)]
+    pub(crate) family: Option<RulesFamily>,
+    /// Show which class of addresses may open the connection to which
+    #[arg(long)]
+    pub(crate) matrix: bool,
+    /// The form of the output
+    #[arg(short, long, value_enum, default_value_t = Format::Text)]
+    pub(crate) output: Format,
+}
+
+/// A hook that files can be asked about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Hook {
+    /// To this host.
+    Input,
+    /// Through this host.
+    Forward,
+}
+
+impl From<Hook> for netfilter::ir::Hook {
+    fn from(hook: Hook) -> Self {
+        match hook {
+            Hook::Input => Self::Input,
+            Hook::Forward => Self::Forward,
+        }
+    }
+}
+
+/// An address family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RulesFamily {
+    /// IPv4.
+    Ipv4,
+    /// IPv6.
+    Ipv6,
+}
+
+impl From<RulesFamily> for netfilter::ir::Family {
+    fn from(family: RulesFamily) -> Self {
+        match family {
+            RulesFamily::Ipv4 => Self::Ipv4,
+            RulesFamily::Ipv6 => Self::Ipv6,
+        }
+    }
+}
+
+/// A port of a protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RulesPort {
+    /// The port.
+    pub(crate) number: u16,
+    /// IPPROTO_*.
+    pub(crate) protocol: u8,
+}
+
+/// `22/tcp` or `22`.
+fn port(text: &str) -> Result<RulesPort, String> {
+    let (number, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
+    let number = number.parse().map_err(|_| "the port is no number up to 65535".to_owned())?;
+    let protocol = match protocol {
+        "tcp" => 6,
+        "udp" => 17,
+        "dccp" => 33,
+        "sctp" => 132,
+        "udplite" => 136,
+        _ => return Err("the protocol is none of tcp, udp, sctp, dccp, udplite".to_owned()),
+    };
+    Ok(RulesPort { number, protocol })
 }
 
 /// How the host is read.

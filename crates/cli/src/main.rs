@@ -11,6 +11,7 @@ mod flags;
 mod host;
 mod load;
 mod output;
+mod rules;
 mod show;
 
 use std::process::ExitCode;
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
 fn run(invocation: &Invocation) -> anyhow::Result<exit::Outcome> {
     match &invocation.command {
         Some(Command::Snapshot(options)) => show::snapshot(*options),
+        Some(Command::Rules(flags)) => rules::rules(flags),
         Some(Command::Schema) => show::schema(),
         Some(Command::Completions { shell }) => show::completions(*shell),
         Some(Command::Man) => show::man(),

@@ -323,3 +323,47 @@ fn the_schema_is_the_published_one() {
     let published = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/schema/whyopen-1.json");
     assert_eq!(whyopen(&["schema"]).stdout, std::fs::read(published).unwrap());
 }
+
+#[test]
+fn rules_of_files_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let save = file(
+        "save",
+        "*filter\n:INPUT DROP [0:0]\n:FORWARD DROP [0:0]\n-A INPUT -s 10.0.0.0/8 -p tcp --dport 22 \
+         -j ACCEPT\n-A INPUT -m limit --limit 3/min -p tcp --dport 22 -j ACCEPT\nCOMMIT\n",
+    );
+    let cut = file("cut", "*filter\n:INPUT DROP [0:0]\n");
+    let base = ["rules", &save, "--hook", "input", "--port", "22/tcp"];
+    let output = whyopen(&[base.as_slice(), &["-o", "json"]].concat());
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let answer: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();
+    assert_eq!(answer["family"], "ipv4");
+    assert_eq!(answer["must"], serde_json::json!([["10.0.0.0", "10.255.255.255"]]));
+    assert_eq!(answer["may"], serde_json::json!([["0.0.0.0", "255.255.255.255"]]));
+    assert_eq!(
+        answer["unknown"],
+        serde_json::json!([format!("{save}:5: -m limit --limit 3/min")])
+    );
+    let output = whyopen(&[base.as_slice(), &["--matrix", "-o", "json"]].concat());
+    let answer: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();
+    assert_eq!(answer["classes"].as_array().unwrap().len(), 2);
+    assert_eq!(answer["must_edges"].as_array().unwrap().len(), 2);
+    assert_eq!(answer["may_edges"].as_array().unwrap().len(), 4);
+    let text = stdout(&whyopen(&base));
+    assert!(text.contains("perhaps from   everyone\n  surely from    10.0.0.0/8\n"), "{text}");
+    let failed = |args: &[&str], expect: &str| {
+        let output = whyopen(args);
+        assert_eq!(output.status.code(), Some(3), "{args:?}");
+        assert!(stderr(&output).contains(expect), "{args:?}: {}", stderr(&output));
+    };
+    failed(&["rules", &cut, "--hook", "input", "--port", "22"], "cut:2:1: table filter is not");
+    failed(&["rules", &save, "--hook", "input", "--port", "22/ip"], "the protocol is none of");
+    failed(&["rules", &save, "--hook", "output", "--port", "22"], "possible values");
+    failed(&["rules", "/no/such", "--hook", "input", "--port", "22"], "open /no/such");
+    failed(&["rules", "--hook", "input", "--port", "22"], "FILE");
+}

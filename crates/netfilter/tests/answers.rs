@@ -219,6 +219,10 @@ fn nft_matches() {
     both("tcp dport vmap { 23 : accept }", "- | -", "- | -", 0);
     both("tcp dport vmap { 23 : drop, * : accept }", "* | *", "* | *", 0);
     both("tcp flags syn accept", "* | *", "* | *", 0);
+    both("tcp flags ! syn,ack accept", "- | -", "- | -", 0);
+    both("tcp flags ! rst,ack accept", "* | *", "* | *", 0);
+    both("ct state ! established,new accept", "- | -", "- | -", 0);
+    both("ct state != established | related accept", "* | *", "* | *", 0);
     both("tcp flags == syn accept", "* | *", "* | *", 0);
     both("tcp flags & (fin | syn | rst | ack) != syn accept", "- | -", "- | -", 0);
     both("tcp flags syn / fin,syn,rst,ack accept", "* | *", "* | *", 0);
@@ -239,6 +243,11 @@ fn nft_matches() {
     both("ip saddr @missing accept", "- | *", "- | -", 1);
     both("xt match \"recent\" accept", "- | *", "- | *", 1);
     both("xt target \"REJECT\"", "- | -", "- | -", 0);
+    // The listing leaves out what the kind of refusal implies.
+    both("reject with icmp type port-unreachable\naccept", "- | -", "* | *", 0);
+    both("reject with icmpv6 port-unreachable\naccept", "* | *", "- | -", 0);
+    // The listing writes th dport as tcp dport after a set of protocols.
+    both("meta l4proto { tcp, udp } tcp dport 22 accept", "* | *", "* | *", 0);
     both("reject with icmpx type admin-prohibited", "- | -", "- | -", 0);
     both(
         "counter packets 1 bytes 2 log prefix \"x\" level info accept comment \"drop\"",

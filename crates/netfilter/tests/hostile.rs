@@ -153,8 +153,9 @@ fn deep_and_long_files_are_bounded() {
     assert!(put(nested.as_bytes()).is_err());
 
     // An anonymous set of 100,000 elements.
-    let elements: Vec<String> =
-        (0..100_000).map(|n| format!("10.{}.{}.{}", n >> 15, n >> 7 & 255, n * 2 & 255)).collect();
+    let elements: Vec<String> = (0..100_000)
+        .map(|n| format!("10.{}.{}.{}", n >> 15, (n >> 7) & 255, (n * 2) & 255))
+        .collect();
     let long = format!(
         "table ip t {{\nchain c {{\ntype filter hook input priority 0; policy drop;\nip saddr {{ {} }} accept\n}}\n}}\n",
         elements.join(", ")

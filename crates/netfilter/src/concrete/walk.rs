@@ -61,7 +61,8 @@ pub struct Trace {
 pub struct Decision {
     /// The end.
     pub outcome: Outcome,
-    /// Who decided: for accepted packets, the last base chain's rule or policy.
+    /// Who decided: for accepted packets, the last rule that accepted it in a chain that filters,
+    /// else the policy of the last such chain.
     pub decider: Decider,
     /// The rules that did something, in order.
     pub trace: Vec<Trace>,
@@ -133,16 +134,20 @@ pub fn walk(
                 Some(Trace { chain, place, text }) => Decider::Rule { chain, place, text },
                 None => Decider::Policy { chain: name.clone() },
             };
-            decider = match left {
-                Left::Accepted => by_rule(rule),
+            match left {
                 Left::Ended(outcome) => {
                     return Ok(walker.decision(outcome, by_rule(rule)));
                 }
                 Left::Returned if base.drops => {
                     return Ok(walker.decision(Outcome::Dropped, Decider::Policy { chain: name }));
                 }
-                Left::Returned => Decider::Policy { chain: name },
-            };
+                // That a packet was translated, or not, does not let it pass.
+                Left::Accepted | Left::Returned if base.kind == ChainKind::Nat => {}
+                Left::Accepted => decider = by_rule(rule),
+                // Where some rule has accepted it, a later policy adds nothing.
+                Left::Returned if matches!(decider, Decider::Rule { .. }) => {}
+                Left::Returned => decider = Decider::Policy { chain: name },
+            }
         }
         walker.track();
     }

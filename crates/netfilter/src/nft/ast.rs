@@ -75,6 +75,8 @@ pub(super) enum Compare {
     Implicit,
     Equal,
     Different,
+    /// `!`: none of these flags.
+    NoneOf,
     Less,
     LessOrEqual,
     Greater,

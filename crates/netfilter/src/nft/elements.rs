@@ -51,7 +51,7 @@ impl<'a> Sets<'a> {
 
     /// None where it is not understood.
     fn compare(&self, keys: &[Key], op: Compare, right: &'a Expr) -> Option<Cond> {
-        let negate = op == Compare::Different;
+        let negate = matches!(op, Compare::Different | Compare::NoneOf);
         if matches!(right, Expr::Set(_) | Expr::SetRef(_)) {
             let members = self.members(right)?;
             if members.uncertain {
@@ -190,11 +190,12 @@ fn scalar(field: Field, kind: Kind, mask: Option<u128>, op: Compare, right: &Exp
     let values = kind.values(right)?;
     let first = values.iter().next().map(|(lo, _)| lo);
     let wanted = match op {
-        Compare::Implicit if kind.is_flags() && mask.is_none() => {
+        Compare::Implicit | Compare::NoneOf if kind.is_flags() && mask.is_none() => {
             // A bare flag or list of flags: any of them is set.
             let none = Cond::Masked { field, mask: first?, values: RangeSet::one(0) };
-            return Some(Cond::Not(Box::new(none)));
+            return Some(none.negate_if(op == Compare::Implicit));
         }
+        Compare::NoneOf => return None,
         Compare::Implicit | Compare::Equal | Compare::Different => values,
         Compare::Less => first?.checked_sub(1).map_or_else(RangeSet::empty, |hi| (0..=hi).into()),
         Compare::LessOrEqual => RangeSet::from(0..=first?),
@@ -219,6 +220,7 @@ fn state(mask: Option<u128>, op: Compare, right: &Expr) -> Option<Cond> {
         let bit = bit & mask.unwrap_or(u128::MAX);
         match op {
             Compare::Implicit if mask.is_none() => bit & bits != 0,
+            Compare::NoneOf => bit & bits == 0,
             Compare::Implicit | Compare::Equal => bit == bits,
             Compare::Different => bit != bits,
             Compare::Less => bit < bits,
@@ -237,7 +239,7 @@ fn constant(value: u128, op: Compare, right: &Expr) -> Option<Cond> {
     let (lo, hi) = values.iter().next()?;
     let holds = match op {
         Compare::Implicit | Compare::Equal => values.contains(value),
-        Compare::Different => !values.contains(value),
+        Compare::Different | Compare::NoneOf => !values.contains(value),
         Compare::Less => value < lo,
         Compare::LessOrEqual => value <= lo,
         Compare::Greater => value > hi,

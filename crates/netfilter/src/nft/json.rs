@@ -338,6 +338,7 @@ fn matching(inner: &Value) -> Option<Statement> {
     let op = match inner.get("op").and_then(Value::as_str)? {
         "==" => Compare::Equal,
         "!=" => Compare::Different,
+        "!" => Compare::NoneOf,
         "<" => Compare::Less,
         "<=" => Compare::LessOrEqual,
         ">" => Compare::Greater,

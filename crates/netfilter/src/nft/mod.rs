@@ -1,7 +1,7 @@
 //! Rulesets as nft(8) prints them: `nft list ruleset` as text, and `nft -j list ruleset`
 //! (libnftables-json(5)).
 //!
-//! Both are parsed into one syntax tree ([`ast`]) and lowered from there. What is not understood,
+//! Both are parsed into one syntax tree and lowered from there. What is not understood,
 //! in an expression, a statement or a set, stays in its rule as unknown.
 
 mod ast;

@@ -282,7 +282,8 @@ impl Parser<'_> {
         }
         let op = match self.kind() {
             Kind::Sign("==") => Compare::Equal,
-            Kind::Sign("!=" | "!") => Compare::Different,
+            Kind::Sign("!=") => Compare::Different,
+            Kind::Sign("!") => Compare::NoneOf,
             Kind::Sign("<") => Compare::Less,
             Kind::Sign("<=") => Compare::LessOrEqual,
             Kind::Sign(">") => Compare::Greater,
