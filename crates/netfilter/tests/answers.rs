@@ -312,6 +312,31 @@ fn once_translated_no_second_nat_chain_is_asked() {
 }
 
 #[test]
+fn files_for_nft_define_values() {
+    let text = "#!/usr/sbin/nft -f\nflush ruleset\ndefine lan = { 10.0.0.0/8, 192.168.0.1-192.168.0.9 }\ndefine ports = { 22, 80 }\ndefine host = 1.1.1.1\ntable ip t {\nchain c {\ntype filter hook input priority 0; policy drop;\nip saddr $lan tcp dport $ports accept\nip saddr { $host, $lan } tcp dport 23 accept\nip saddr $missing tcp dport 24 accept\n}\n}\n";
+    let lan = "10.0.0.0-10.255.255.255 192.168.0.1-192.168.0.9";
+    check(text, Hook::Input, 22, &[&format!("{lan} | {lan}")], 0);
+    check(text, Hook::Input, 23, &[&format!("1.1.1.1 {lan} | 1.1.1.1 {lan}")], 0);
+    check(text, Hook::Input, 24, &["- | *"], 1);
+}
+
+#[test]
+fn chains_that_are_not_evaluated_are_named() {
+    let text = |table: &str| {
+        format!(
+            "{table}\ntable ip t {{\nchain c {{\ntype filter hook input priority 0; policy accept;\n}}\n}}\n"
+        )
+    };
+    let netdev = "table netdev n {\nchain i {\ntype filter hook ingress device \"eth0\" priority 0; policy accept;\nip saddr 1.1.1.1 drop\n}\n}";
+    check(&text(netdev), Hook::Input, 22, &["- | *"], 1);
+    let bridge =
+        "table bridge b {\nchain i {\ntype filter hook input priority 0; policy drop;\n}\n}";
+    check(&text(bridge), Hook::Input, 22, &["- | *"], 1);
+    let dormant = "table ip d {\nflags dormant\nchain c {\ntype filter hook input priority 0; policy drop;\n}\n}";
+    check(&text(dormant), Hook::Input, 22, &["* | *"], 0);
+}
+
+#[test]
 fn what_is_missing_is_said() {
     let fails = |text: &str, expect: &str| {
         let question =
@@ -338,6 +363,6 @@ fn what_is_missing_is_said() {
     fails("{\"nftables\": [\n{]}", "f:2:2: key must be a string at line 2 column 2");
     fails("", "no file has a table for IPv4 or IPv6");
     // Two of three lines are understood; the third may be anything.
-    let with_define = "define x = 1\ntable ip t {\nchain c {\ntype filter hook input priority 0; policy accept;\n}\n}\n";
-    check(with_define, Hook::Input, 22, &["- | *"], 1);
+    let with_include = "include \"x\"\ntable ip t {\nchain c {\ntype filter hook input priority 0; policy accept;\n}\n}\n";
+    check(with_include, Hook::Input, 22, &["- | *"], 1);
 }

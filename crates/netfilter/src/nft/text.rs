@@ -1,12 +1,13 @@
 //! `nft list ruleset` as text: tables, chains, sets; see [`super::text`]'s submodules for rules.
 
 mod expression;
+mod sets;
 mod statements;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::ast::{Chain, Element, Expr, File, Rule, Set, Table};
+use super::ast::{Chain, Expr, File, Rule, Table};
 use super::priority::priority;
 use super::token::{Kind, Token, tokens};
 use crate::ir::{Base, ChainKind, Hook, Note, Place, TableFamily};
@@ -23,8 +24,15 @@ pub(super) fn parse(file: &str, text: &str) -> Result<File, ParseError> {
         column,
         what,
     })?;
-    let mut parser =
-        Parser { name: Arc::from(file), text, list, at: 0, nesting: 0, constants: false };
+    let mut parser = Parser {
+        name: Arc::from(file),
+        text,
+        list,
+        at: 0,
+        nesting: 0,
+        constants: false,
+        defined: HashMap::new(),
+    };
     parser.file()
 }
 
@@ -36,6 +44,8 @@ pub(super) struct Parser<'a> {
     nesting: u32,
     /// On a right side or in a set, where `tcp` is a value and not a header.
     constants: bool,
+    /// `define name = value`, used as `$name`.
+    defined: HashMap<String, Expr>,
 }
 
 /// A parser's result.
@@ -168,13 +178,20 @@ impl Parser<'_> {
                 }
                 continue;
             }
+            if self.word_is("define") || self.word_is("redefine") {
+                let name = self.name()?;
+                self.expect("=")?;
+                let value = self.constant(Self::concatenation)?;
+                self.defined.insert(name, value);
+                continue;
+            }
             if self.peek_word().is_none() {
                 return self.error("expected a table");
             }
             let command = self.skip_rest()?;
             if command.starts_with("flush ruleset") {
                 file = File::default();
-            } else if ["define ", "include ", "add ", "insert ", "create ", "delete ", "flush "]
+            } else if ["include ", "undefine ", "add ", "insert ", "create ", "delete ", "flush "]
                 .iter()
                 .any(|known| command.starts_with(known))
             {
@@ -299,74 +316,6 @@ impl Parser<'_> {
         } else {
             self.at = start;
             self.error("expected a priority")
-        }
-    }
-
-    fn set(&mut self) -> Parsed<Set> {
-        let mut set = Set::default();
-        self.expect("{")?;
-        loop {
-            self.skip_lines();
-            if self.sign_is("}") {
-                return Ok(set);
-            }
-            if self.word_is("elements") {
-                self.expect("=")?;
-                set.elements.extend(self.elements()?);
-            } else if self.peek_word() == Some("flags") {
-                let flags = self.skip_rest()?;
-                set.dynamic |= flags.contains("dynamic");
-                set.timeout |= flags.contains("timeout");
-            } else if self.peek_word().is_some() {
-                self.skip_rest()?;
-            } else {
-                return self.error("expected elements or \"}\"");
-            }
-        }
-    }
-
-    /// Parses a part in which words are values.
-    fn constant<T>(&mut self, inner: impl FnOnce(&mut Self) -> Parsed<T>) -> Parsed<T> {
-        let before = std::mem::replace(&mut self.constants, true);
-        let result = inner(self);
-        self.constants = before;
-        result
-    }
-
-    /// `{ key [: data], ... }`
-    fn elements(&mut self) -> Parsed<Vec<Element>> {
-        self.expect("{")?;
-        let mut list = Vec::new();
-        loop {
-            self.skip_lines();
-            if self.sign_is("}") {
-                return Ok(list);
-            }
-            list.push(self.constant(Self::element)?);
-            self.skip_lines();
-            if !self.sign_is(",") && !matches!(self.kind(), Kind::Sign("}")) {
-                return self.error("expected \",\" or \"}\"");
-            }
-        }
-    }
-
-    fn element(&mut self) -> Parsed<Element> {
-        let key = if self.word_is("*") { Expr::Any } else { self.concatenation()? };
-        let mut expires = false;
-        // Everything between key and data is about the element itself.
-        while let Kind::Word(word) | Kind::Quoted(word) = self.kind() {
-            expires |= matches!(word.as_str(), "timeout" | "expires");
-            self.at += 1;
-        }
-        self.skip_lines();
-        let data = if self.sign_is(":") { Some(self.data()?) } else { None };
-        Ok(Element { key, data, expires })
-    }
-
-    fn data(&mut self) -> Parsed<Expr> {
-        match self.verdict()? {
-            Some(verdict) => Ok(Expr::Verdict(verdict)),
-            None => self.concatenation(),
         }
     }
 

@@ -11,6 +11,7 @@
 //! alone is a field of its own when the ruleset asks it more than once, so that it is equally true
 //! everywhere.
 
+mod arrival;
 mod chain;
 mod compile;
 mod doubts;
@@ -18,11 +19,14 @@ mod interfaces;
 mod marks;
 mod outcome;
 mod path;
+mod question;
 mod rewrite;
+mod setup;
 mod universe;
 
 pub use outcome::Outcome;
-pub use path::{Evaluation, Packets, evaluate};
+pub use path::evaluate;
+pub use question::{Evaluation, Packets};
 
 use packet_set::Exceeded;
 use thiserror::Error;

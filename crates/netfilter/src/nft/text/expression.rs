@@ -127,6 +127,11 @@ impl Parser<'_> {
             Kind::Word(word) | Kind::Quoted(word) => {
                 let word = word.clone();
                 self.at += 1;
+                if let Some(defined) =
+                    word.strip_prefix('$').and_then(|name| self.defined.get(name))
+                {
+                    return Ok(defined.clone());
+                }
                 // A range of quoted texts: "08:00"-"17:00".
                 if let (Kind::Word(dash), Kind::Quoted(last)) = (self.kind(), self.kind_after(1))
                     && dash == "-"
