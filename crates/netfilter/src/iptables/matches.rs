@@ -130,7 +130,11 @@ fn one(module: &str, option: &Opt, family: Family) -> Option<Cond> {
         "--dst-range" => address_range(Field::DESTINATION, option, family)?,
         "--mac-source" => Cond::is(Field::MAC_SOURCE, mac(option.value()?)?),
         "--mark" if module == "mark" => mark(Field::MARK, option.value()?)?,
-        "--mark" if module == "connmark" => mark(Field::CT_MARK, option.value()?)?,
+        // xt_connmark.c, connmark_mt: never without a connection, negated or not.
+        "--mark" if module == "connmark" => {
+            let own = mark(Field::CT_MARK, option.value()?)?.negate_if(option.negated);
+            return Some(tracked_and(vec![own]));
+        }
         "--state" | "--ctstate" => states(option.value()?)?,
         "--ctproto" => Cond::is(Field::PROTOCOL, names::protocol(option.value()?)?.into()),
         "--ctstatus" => statuses(option.value()?)?,

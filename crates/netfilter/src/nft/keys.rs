@@ -50,7 +50,7 @@ fn protocols(list: &[u128]) -> Cond {
 }
 
 /// The packet belongs to a connection: other questions to conntrack have no answer without.
-fn tracked() -> Cond {
+pub(super) fn tracked() -> Cond {
     let without = [ct_state::INVALID, ct_state::UNTRACKED].map(|state| (state, state));
     Cond::Not(Box::new(Cond::In(Field::CT_STATE, RangeSet::of(without.to_vec()))))
 }

@@ -6,7 +6,7 @@ use packet_set::Field;
 
 use super::ast::{Element, Expr, Operator, Statement, Verdict};
 use super::elements::{Sets, membership};
-use super::keys::{Key, other_header, read};
+use super::keys::{Key, other_header, read, tracked};
 use super::nat::{self, Translation};
 use crate::ir::{self, Assign, Cond, Doubt, Reject, Step};
 
@@ -36,7 +36,8 @@ impl<'a> Context<'a> {
         match statement {
             // nft lists `-m conntrack ! --ctstate NEW,DNAT` as `ct status dnat`: neither the
             // negation nor the other states are told (libxt_conntrack.c, conntrack3_mt_xlate).
-            Statement::Match(_, Expr::Ct(key, _), _) if self.of_iptables && key == "status" => {
+            // And `-m multiport ! --ports 22` as one of both ports being 22.
+            Statement::Match(_, left, _) if self.of_iptables && tells_less(left) => {
                 one(Step::If(Cond::Unknown(text.to_owned(), Doubt::Packet)))
             }
             Statement::Match(op, left, right) => {
@@ -155,7 +156,23 @@ impl<'a> Context<'a> {
             _ => return Lowered::Unknown(text.to_owned()),
         };
         let assign = assignment(field, value).unwrap_or_else(|| Assign::Unknown(text.to_owned()));
-        one(Step::Set(field, assign))
+        let mut steps = Vec::new();
+        if matches!(assign, Assign::Copy { from: Field::CT_MARK, .. }) {
+            // Without a connection there is nothing to read, and the rule ends (nft_ct.c,
+            // nft_ct_get_eval).
+            steps.push(Step::If(tracked()));
+        }
+        steps.push(Step::Set(field, assign));
+        Lowered::Steps(steps)
+    }
+}
+
+/// Whether nft lists matches of iptables so in which not everything is told.
+fn tells_less(left: &Expr) -> bool {
+    match left {
+        Expr::Ct(key, _) => key == "status",
+        Expr::Concat(_) => true,
+        _ => false,
     }
 }
 
