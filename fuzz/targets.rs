@@ -24,7 +24,6 @@ pub(crate) const ALL: &[Target] = &[
     target("apk_database", owners::apk_database),
     target("btf", holders::btf),
     target("containers_storage", owners::containers_storage),
-    target("dbus_message", owners::dbus_message),
     target("docker_config", owners::docker_config),
     target("dpkg_diversions", owners::dpkg_diversions),
     target("dpkg_list", owners::dpkg_list),
@@ -37,6 +36,7 @@ pub(crate) const ALL: &[Target] = &[
     target("pacman_database", owners::pacman_database),
     target("passwd", holders::passwd),
     target("placement", placement),
+    target("podman_json", owners::podman_json),
     target("proc_cgroup", holders::proc_cgroup),
     target("proc_cmdline", holders::proc_cmdline),
     target("proc_link", holders::proc_link),
@@ -47,7 +47,6 @@ pub(crate) const ALL: &[Target] = &[
     target("rtnetlink_message", sockets::rtnetlink_message),
     target("snapshot", snapshot),
     target("sock_diag_datagram", sockets::sock_diag_datagram),
-    target("sqlite_parts", owners::sqlite_parts),
 ];
 
 /// The path of a cgroup.

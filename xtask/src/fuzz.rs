@@ -159,6 +159,21 @@ mod tests {
         }
     }
 
+    /// Every entry point of the rooms is a target, so that a new one is not forgotten here.
+    #[test]
+    fn every_entry_point_is_a_target() {
+        for room in ["holders", "owners", "sockets"] {
+            let path = root().join(format!("crates/collect/src/{room}/fuzzing.rs"));
+            let text = fs::read_to_string(path).unwrap();
+            let functions = text.lines().filter_map(|line| line.strip_prefix("pub fn "));
+            let names: Vec<&str> = functions.filter_map(|f| Some(f.split_once('(')?.0)).collect();
+            assert_ne!(names.len(), 0, "{room}");
+            for name in names {
+                assert!(targets::ALL.iter().any(|t| t.name == name), "{room}::fuzzing::{name}");
+            }
+        }
+    }
+
     #[test]
     fn targets_are_sorted_and_named_once() {
         let names: Vec<&str> = targets::ALL.iter().map(|target| target.name).collect();

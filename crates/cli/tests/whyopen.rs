@@ -345,10 +345,7 @@ fn rules_of_files_alone() {
     assert_eq!(answer["family"], "ipv4");
     assert_eq!(answer["must"], serde_json::json!([["10.0.0.0", "10.255.255.255"]]));
     assert_eq!(answer["may"], serde_json::json!([["0.0.0.0", "255.255.255.255"]]));
-    assert_eq!(
-        answer["unknown"],
-        serde_json::json!([format!("{save}:5: -m limit --limit 3/min")])
-    );
+    assert_eq!(answer["unknown"], serde_json::json!([format!("{save}:5: -m limit --limit 3/min")]));
     let output = whyopen(&[base.as_slice(), &["--matrix", "-o", "json"]].concat());
     let answer: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();
     assert_eq!(answer["classes"].as_array().unwrap().len(), 2);

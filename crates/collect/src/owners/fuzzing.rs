@@ -41,19 +41,9 @@ pub fn pacman_database(bytes: &[u8]) {
     super::packages::fuzz_pacman(bytes);
 }
 
-/// A D-Bus message.
-pub fn dbus_message(bytes: &[u8]) {
-    super::systemd::fuzz_message(bytes);
-}
-
 /// The header of a package in rpm's database.
 pub fn rpm_header(bytes: &[u8]) {
     super::packages::fuzz_rpm(bytes);
-}
-
-/// The parts of an SQLite database: its log, a page, a record.
-pub fn sqlite_parts(bytes: &[u8]) {
-    super::sqlite::fuzz(bytes);
 }
 
 /// The JSON texts in podman's database.

@@ -1,8 +1,8 @@
 //! Targets: the words by which a user names rows.
 //!
 //! A target is a port, an address, a process, a unit, a container, a protocol, a service or a
-//! network namespace. What it could be is read by [`parse`] without looking at the host, and what it
-//! is on this host is found by [`resolve`].
+//! network namespace. What it could be is read by [`parse()`] without looking at the host, and what it
+//! is on this host is found by [`resolve()`].
 
 mod nearest;
 mod parse;

@@ -295,6 +295,14 @@ impl<'a> Engine<'a> {
         follows: Follows,
     ) -> Result<Diagram, EvaluateError> {
         let mut unknown = Vec::new();
+        // A rule that none of the packets matches leads nowhere: do not follow it.
+        for step in &rule.steps {
+            if let Step::If(cond) = step
+                && self.condition(cond, &mut Vec::new())? == NEVER
+            {
+                return Ok(rest);
+            }
+        }
         let mut answer = rest;
         for step in rule.steps.iter().rev() {
             answer = match step {
@@ -308,6 +316,9 @@ impl<'a> Engine<'a> {
                     let mut all = rest;
                     for (cond, nat) in list.iter().rev() {
                         let guard = self.condition(cond, &mut unknown)?;
+                        if guard == NEVER {
+                            continue;
+                        }
                         let there = self.translate(nat, follows.accepted, &mut unknown)?;
                         all = self.where_holds(guard, there, all)?;
                     }
@@ -317,6 +328,9 @@ impl<'a> Engine<'a> {
                     let mut all = rest;
                     for (cond, verdict) in list.iter().rev() {
                         let guard = self.condition(cond, &mut unknown)?;
+                        if guard == NEVER {
+                            continue;
+                        }
                         let there =
                             self.changing_verdict(table, verdict, rest, follows, &mut unknown)?;
                         all = self.where_holds(guard, there, all)?;
@@ -364,6 +378,9 @@ impl<'a> Engine<'a> {
         self.arena.over(guarded, elsewhere)
     }
 }
+
+/// A condition that does not hold.
+const NEVER: Diagram = Diagram::constant(Leaf::NONE);
 
 /// What looking at a rule again costs, in steps of the budget.
 const RULE_STEPS: u64 = 1000;

@@ -41,7 +41,7 @@ pub fn not_found(missing: &NotFound) -> Vec<Text> {
         }
         lines.push(line);
     }
-    for gap in missing.unread.iter().take(SHOWN_GAPS) {
+    for gap in missing.unread.iter().filter(|gap| !gap.minor).take(SHOWN_GAPS) {
         let mut line = Text::fixed("not read: ");
         line.push_host(&gap.what).push(": ").push_host(&gap.why);
         if gap.remedy == Some(Remedy::Root) {

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::super::files::FileError;
-use super::super::sqlite::{Database, SqliteError, Value};
+use super::super::sqlite::{Database, SqliteError};
 
 /// More ports than one container can publish on a few addresses.
 const PORTS_LIMIT: usize = 1 << 18;
@@ -106,21 +106,17 @@ fn read(path: &Path, id: &str) -> Result<Result<Network, &'static str>, SqliteEr
     Ok(Ok(Network { addresses: addresses(state), published }))
 }
 
-/// The JSON text of a container in one of the tables, both (ID, _, _, JSON).
+/// The JSON text of a container in one of the tables.
 fn json<T: DeserializeOwned>(
     database: &Database,
     path: &Path,
     table: &str,
     id: &str,
 ) -> Result<Option<T>, SqliteError> {
-    let index = format!("sqlite_autoindex_{table}_1");
-    let (Some(table), Some(index)) = (database.root(table)?, database.root(&index)?) else {
-        return Err(FileError::malformed(path, format!("has no table {table}")).into());
-    };
-    let Some(row) = database.find(index, id.as_bytes())?.first().copied() else { return Ok(None) };
-    let row = database.row(table, row)?.unwrap_or_default();
-    let text = row.get(3).and_then(Value::bytes).unwrap_or_default();
-    serde_json::from_slice(text).map(Some).map_err(|error| FileError::json(path, &error).into())
+    let query = format!("SELECT JSON FROM {table} WHERE ID = ?");
+    let texts: Vec<String> = database.rows(&query, [id], |row| row.get(0))?;
+    let Some(text) = texts.first() else { return Ok(None) };
+    serde_json::from_str(text).map(Some).map_err(|error| FileError::json(path, &error).into())
 }
 
 /// The addresses on all networks.

@@ -10,7 +10,7 @@ use std::path::Path;
 use facts::Gap;
 
 use super::super::files;
-use super::super::sqlite::{Database, SqliteError, Value};
+use super::super::sqlite::{Database, SqliteError};
 use super::paths::Wanted;
 use super::rpm_header::Header;
 use super::{Answer, Owner};
@@ -24,6 +24,11 @@ const PLACES: [&str; 3] = ["usr/lib/sysimage/rpm", "var/lib/rpm", "usr/share/rpm
 
 /// Older formats, which are not read.
 const OLDER: [(&str, &str); 2] = [("Packages.db", "ndb"), ("Packages", "Berkeley DB")];
+
+/// The files with a basename, which may be any bytes: each one's place in its package's header, and
+/// the header; null if the package is missing.
+const WITH_BASENAME: &str = "SELECT idx, blob FROM Basenames \
+     LEFT JOIN Packages ON Packages.hnum = Basenames.hnum WHERE key = CAST(? AS TEXT)";
 
 /// Answers from rpm's database; none if the host has none.
 pub(super) fn owning(root: &Path, wanted: &Wanted) -> Option<Answer> {
@@ -69,30 +74,22 @@ fn read(path: &Path, wanted: &Wanted) -> Result<Option<BTreeMap<String, Owner>>,
         let what = format!("a database of rpm without {name}");
         SqliteError::File(files::FileError::malformed(path, what))
     };
-    let root = |name: &str| database.root(name)?.ok_or_else(|| lacks(name));
-    let packages: u32 = root("Packages")?;
-    let basenames: u32 = root("Basenames")?;
-    let by_key: u32 = root("Basenames_key_idx")?;
-
     let mut owners = BTreeMap::new();
     for name in wanted.names() {
         let basename = name.rsplit(|byte| *byte == b'/').next().unwrap_or(name);
-        for row in database.find(by_key, basename)? {
-            let entry = database.row(basenames, row)?.unwrap_or_default();
-            let number = |at: usize| entry.get(at).and_then(Value::integer);
-            let (Some(package), Some(at)) = (number(1), number(2)) else {
-                return Err(lacks("whole rows"));
+        // Of each header only the answer is kept: thousands of files may have one name.
+        let found = database.rows(WITH_BASENAME, [basename], |row| {
+            let at = usize::try_from(row.get::<_, i64>(0)?).ok();
+            let Some(header) = row.get_ref(1)?.as_blob().ok().and_then(Header::parse) else {
+                return Ok(Err(lacks("whole headers")));
             };
-            let row = database.row(packages, package)?.unwrap_or_default();
-            let blob = row.get(1).and_then(Value::bytes);
-            let header = blob.and_then(Header::parse).ok_or_else(|| lacks("whole headers"))?;
-            let file = usize::try_from(at).ok().and_then(|at| header.file(at));
-            if file.is_some_and(|parts| parts.concat() == name)
-                && let Some(owner) = header.owner()
-            {
-                for asked in wanted.of(name) {
-                    owners.entry(asked.clone()).or_insert_with(|| owner.clone());
-                }
+            let file = at.and_then(|at| header.file(at));
+            Ok(Ok(file.filter(|parts| parts.concat() == name).and_then(|_| header.owner())))
+        })?;
+        for owner in found {
+            let Some(owner) = owner? else { continue };
+            for asked in wanted.of(name) {
+                owners.entry(asked.clone()).or_insert_with(|| owner.clone());
             }
         }
     }

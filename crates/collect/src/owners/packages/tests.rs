@@ -187,7 +187,7 @@ fn rpm_in_formats_that_are_not_read() {
     check(
         &[("var/lib/rpm/rpmdb.sqlite", "SQLite")],
         &["/x"],
-        &["gap: packages by rpm: read /var/lib/rpm/rpmdb.sqlite: failed to fill whole buffer"],
+        &["gap: packages by rpm: /var/lib/rpm/rpmdb.sqlite: file is not a database"],
     );
 }
 

@@ -1,25 +1,34 @@
-//! A connection to systemd: many calls written at once, their answers read until a deadline.
+//! A connection to systemd: many calls sent at once, their answers read until a deadline.
 //!
-//! Written for this purpose rather than taken from a library: all calls are known beforehand, so
-//! that one round trip does, and the deadline is that of a socket, without threads.
+//! The protocol is zbus's, on zbus's own runtime and on the calling thread. The answers are taken
+//! from the stream of all messages, so that those that came in time are kept when the rest do not.
 
 use std::collections::HashMap;
-use std::io::{self, Read, Write};
+use std::future::poll_fn;
+use std::io;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_core::Stream;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+use zbus::connection::Builder;
+use zbus::message::{Flags, Type};
+use zbus::{Message, MessageStream};
+use zruntime::SharedRuntime;
 
-use super::wire::{self, Arg, Call, HEAD, Message, Value, WireError};
+use super::socket::SystemdSocket;
 
 /// Calls that may be unanswered at a time. A bus refuses those above its `max_replies_per_connection`
 /// (128 by default in dbus-daemon).
-const WINDOW: usize = 100;
+const WINDOW: NonZeroUsize = NonZeroUsize::new(100).unwrap();
 
 /// Why systemd could not be asked.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub(super) enum BusError {
     /// An operation on the socket failed.
     #[error("{operation}: {}", super::super::files::reason(.source))]
@@ -27,7 +36,7 @@ pub(super) enum BusError {
         /// Which, and on what.
         operation: String,
         /// The system's error.
-        source: io::Error,
+        source: Arc<io::Error>,
     },
     /// The other side closed the connection.
     #[error("systemd closed the connection")]
@@ -42,8 +51,8 @@ pub(super) enum BusError {
     #[error("{0} (and systemd's own socket is open to root only)")]
     RootOnly(Box<BusError>),
     /// What came is not D-Bus.
-    #[error(transparent)]
-    Wire(#[from] WireError),
+    #[error("what the bus sent is not understood: {0}")]
+    Malformed(String),
 }
 
 impl BusError {
@@ -53,207 +62,172 @@ impl BusError {
     }
 
     /// An error of the socket, told apart from the end of its time and of the connection.
-    fn io(operation: &str, source: io::Error) -> Self {
+    fn io(operation: &str, source: impl Into<Arc<io::Error>>) -> Self {
+        let source = source.into();
         match source.kind() {
             io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Self::TimedOut,
-            io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => Self::Closed,
+            io::ErrorKind::BrokenPipe
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::UnexpectedEof => Self::Closed,
             _ => Self::Io { operation: operation.to_owned(), source },
         }
     }
 }
 
-/// The answer to one call: its results, or the error's name and text.
-pub(super) type Reply = Result<Vec<Value>, String>;
+impl From<zbus::Error> for BusError {
+    fn from(error: zbus::Error) -> Self {
+        match error {
+            zbus::Error::InputOutput(source) => Self::io("talk to the bus", source),
+            // zbus has no kind of its own for a connection that ends during authentication.
+            zbus::Error::Handshake(what) if what.contains("EOF") => Self::Closed,
+            zbus::Error::Handshake(what) => Self::Refused(what.trim_end().to_owned()),
+            error @ (zbus::Error::FDO(_) | zbus::Error::MethodError(..)) => {
+                Self::Refused(error.to_string())
+            }
+            error => Self::Malformed(error.to_string()),
+        }
+    }
+}
+
+/// The answer to one call, or the error's name and text.
+pub(super) type Reply = Result<Message, String>;
+
+/// The answers to some calls, in the order of the calls.
+pub(super) struct Replies {
+    /// None where none came.
+    pub(super) replies: Vec<Option<Reply>>,
+    /// Why some did not come.
+    pub(super) ended: Option<BusError>,
+}
 
 /// A connection that was authenticated.
 pub(super) struct Connection {
-    stream: UnixStream,
+    bus: zbus::Connection,
+    /// All that is received.
+    received: MessageStream,
+    runtime: SharedRuntime,
     deadline: Instant,
     /// The bus name of systemd; none if it is on the other end.
     destination: Option<&'static str>,
-    serial: u32,
-    /// What was received and not used yet.
-    received: Vec<u8>,
 }
 
 impl Connection {
     /// Connects to the bus at `path`, or with `is_peer` to systemd itself. The deadline holds for
-    /// this and for everything after.
-    pub(super) fn open(path: &Path, is_peer: bool, deadline: Instant) -> Result<Self, BusError> {
-        let stream = connect(path, deadline)?;
+    /// this and for everything after. To be awaited in [`zbus::block_on`].
+    pub(super) async fn open(
+        path: &Path,
+        is_peer: bool,
+        deadline: Instant,
+    ) -> Result<Self, BusError> {
+        let runtime = SharedRuntime::current()
+            .map_err(|error| BusError::io("make a set of descriptors to wait for", error))?;
+        let socket = SystemdSocket::new(&runtime, connect(path, deadline)?)
+            .map_err(|error| BusError::io("wait for the bus", error))?;
+        let mut builder = Builder::socket(socket).max_queued(WINDOW);
+        if is_peer {
+            builder = builder.p2p();
+        }
+        let opened = runtime.timeout_at(deadline, builder.build()).await;
+        let connection = opened.map_err(|_| BusError::TimedOut)??;
+        let received = MessageStream::from(&connection);
         let destination = (!is_peer).then_some("org.freedesktop.systemd1");
-        let mut connection =
-            Self { stream, deadline, destination, serial: 0, received: Vec::new() };
-        connection.authenticate()?;
-        if !is_peer {
-            let hello = Call {
-                destination: Some("org.freedesktop.DBus"),
-                path: "/org/freedesktop/DBus",
-                interface: "org.freedesktop.DBus",
-                member: "Hello",
-                args: Vec::new(),
-            };
-            if let Some(Err(error)) = connection.exchange(&[hello])?.into_iter().next().flatten() {
-                return Err(BusError::Refused(error));
-            }
-        }
-        Ok(connection)
+        Ok(Self { bus: connection, received, runtime, deadline, destination })
     }
 
-    /// A call of a method of systemd.
-    pub(super) fn call<'a>(
+    /// A call of a method of systemd. No service is started to answer it.
+    pub(super) fn call<A>(
         &self,
-        path: &'a str,
-        interface: &'a str,
-        member: &'a str,
-        args: Vec<Arg<'a>>,
-    ) -> Call<'a> {
-        Call { destination: self.destination, path, interface, member, args }
+        path: &str,
+        interface: &str,
+        member: &str,
+        args: &A,
+    ) -> Result<Message, BusError>
+    where
+        A: serde::Serialize + zbus::DynamicType,
+    {
+        let call = Message::method_call(path, member)
+            .interface(interface)
+            .with_flags(Flags::NO_AUTO_START);
+        let call = match self.destination {
+            Some(name) => call.destination(name),
+            None => call,
+        };
+        Ok(call.build(args)?)
     }
 
-    /// Makes the calls and reads their answers, in the order of the calls. On a time-out the answers
-    /// that came are kept and the rest are none.
-    pub(super) fn exchange(&mut self, calls: &[Call<'_>]) -> Result<Vec<Option<Reply>>, BusError> {
-        let mut replies = Vec::with_capacity(calls.len());
-        for calls in calls.chunks(WINDOW) {
-            let mut places = HashMap::with_capacity(calls.len());
-            let mut bytes = Vec::new();
-            for call in calls {
-                self.serial += 1;
-                places.insert(self.serial, replies.len());
-                replies.push(None);
-                bytes.extend_from_slice(&call.write(self.serial));
-            }
-            match self.round(&bytes, places, &mut replies) {
-                Err(BusError::TimedOut) if replies.iter().any(Option::is_some) => break,
-                done => done?,
-            }
-        }
+    /// Makes the calls and reads their answers. What came before the time was up or the connection
+    /// ended is kept; fails if nothing came.
+    pub(super) async fn exchange(&mut self, calls: &[Message]) -> Result<Replies, BusError> {
+        let mut replies = Vec::new();
         replies.resize_with(calls.len(), || None);
-        Ok(replies)
+        let (runtime, deadline) = (self.runtime.clone(), self.deadline);
+        let rounds = self.rounds(calls, &mut replies);
+        let ended = match runtime.timeout_at(deadline, rounds).await {
+            Ok(done) => done.err(),
+            Err(_) => Some(BusError::TimedOut),
+        };
+        match ended {
+            Some(error) if replies.iter().all(Option::is_none) => Err(error),
+            ended => Ok(Replies { replies, ended }),
+        }
     }
 
-    /// Writes the calls and reads until each has its answer.
-    fn round(
+    /// Sends a window of calls, reads until each has its answer, and so on.
+    async fn rounds(
         &mut self,
-        calls: &[u8],
-        mut places: HashMap<u32, usize>,
+        calls: &[Message],
         replies: &mut [Option<Reply>],
     ) -> Result<(), BusError> {
-        self.send(calls)?;
-        while !places.is_empty() {
-            let (to, reply) = match self.receive()? {
-                Message::Return { to, body } => (to, Ok(body)),
-                Message::Error { to, text } => (to, Err(text)),
-                Message::Other => continue,
-            };
-            if let Some(place) = places.remove(&to).and_then(|place| replies.get_mut(place)) {
-                *place = Some(reply);
+        for (calls, replies) in calls.chunks(WINDOW.get()).zip(replies.chunks_mut(WINDOW.get())) {
+            self.bus.send_all(calls).await?;
+            let serials = calls.iter().map(|call| call.primary_header().serial_num());
+            let mut open: HashMap<NonZeroU32, &mut Option<Reply>> = serials.zip(replies).collect();
+            while !open.is_empty() {
+                let next = poll_fn(|context| Pin::new(&mut self.received).poll_next(context));
+                let message = next.await.ok_or(BusError::Closed)??;
+                let is_error = match message.message_type() {
+                    Type::MethodReturn => false,
+                    Type::Error => true,
+                    Type::MethodCall | Type::Signal => continue,
+                };
+                let serial = message.header().reply_serial();
+                if let Some(place) = serial.and_then(|serial| open.remove(&serial)) {
+                    *place = Some(if is_error { Err(text(&message)) } else { Ok(message) });
+                }
             }
         }
         Ok(())
-    }
-
-    /// "Authentication Protocol" of the specification, as sd-bus does it: `EXTERNAL` without naming
-    /// a user, so that it works in a user namespace too, and all lines at once.
-    fn authenticate(&mut self) -> Result<(), BusError> {
-        self.send(b"\0AUTH EXTERNAL\r\nDATA\r\nBEGIN\r\n")?;
-        loop {
-            let Some(end) = memchr::memmem::find(&self.received, b"\r\n") else {
-                if self.received.len() > 4096 {
-                    return Err(WireError::Malformed.into());
-                }
-                self.fill()?;
-                continue;
-            };
-            let line: Vec<u8> = self.received.drain(..end + 2).take(end).collect();
-            if line.starts_with(b"OK") {
-                return Ok(());
-            }
-            // The server asks for the (empty) data that was already sent.
-            if !line.starts_with(b"DATA") {
-                return Err(BusError::Refused(String::from_utf8_lossy(&line).into_owned()));
-            }
-        }
-    }
-
-    /// The next message.
-    fn receive(&mut self) -> Result<Message, BusError> {
-        loop {
-            if let Some(length) = wire::length(self.received.get(..HEAD).unwrap_or_default())?
-                && let Some(message) = self.received.get(..length)
-            {
-                let message = wire::read(message)?;
-                self.received.drain(..length);
-                return Ok(message);
-            }
-            self.fill()?;
-        }
-    }
-
-    /// Waits for more bytes.
-    fn fill(&mut self) -> Result<(), BusError> {
-        let mut chunk = [0; 16384];
-        loop {
-            self.stream
-                .set_read_timeout(Some(self.remaining()?))
-                .map_err(|error| BusError::io("set the time limit of the bus", error))?;
-            match self.stream.read(&mut chunk) {
-                Ok(0) => return Err(BusError::Closed),
-                Ok(length) => {
-                    self.received.extend_from_slice(chunk.get(..length).unwrap_or_default());
-                    return Ok(());
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(BusError::io("read from the bus", error)),
-            }
-        }
-    }
-
-    /// Writes all bytes.
-    fn send(&mut self, mut bytes: &[u8]) -> Result<(), BusError> {
-        while !bytes.is_empty() {
-            self.stream
-                .set_write_timeout(Some(self.remaining()?))
-                .map_err(|error| BusError::io("set the time limit of the bus", error))?;
-            match self.stream.write(bytes) {
-                Ok(length) => bytes = bytes.get(length..).unwrap_or_default(),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(BusError::io("write to the bus", error)),
-            }
-        }
-        Ok(())
-    }
-
-    /// The time that is left.
-    fn remaining(&self) -> Result<Duration, BusError> {
-        remaining(self.deadline)
     }
 }
 
-/// The time until a deadline.
-fn remaining(deadline: Instant) -> Result<Duration, BusError> {
-    let left = deadline.saturating_duration_since(Instant::now());
-    if left.is_zero() { Err(BusError::TimedOut) } else { Ok(left) }
+/// What an error says: its name, and its text if it has one.
+fn text(error: &Message) -> String {
+    let header = error.header();
+    let name = header.error_name().map_or("error", |name| name.as_str());
+    match error.body().deserialize::<&str>() {
+        Ok(text) => format!("{name}: {text}"),
+        Err(_) => name.to_owned(),
+    }
 }
 
 /// Connects; gives up at the deadline also if the other side's queue is full (kernel
-/// `net/unix/af_unix.c`, `unix_stream_connect` waits for `SO_SNDTIMEO`).
+/// `net/unix/af_unix.c`, `unix_stream_connect` waits for `SO_SNDTIMEO`, and does not wait at all if
+/// the socket is non-blocking, as a runtime's are).
 fn connect(path: &Path, deadline: Instant) -> Result<UnixStream, BusError> {
-    let attempt = || -> io::Result<Result<UnixStream, BusError>> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    if left == Duration::ZERO {
+        return Err(BusError::TimedOut);
+    }
+    let attempt = || -> io::Result<UnixStream> {
         let socket = rustix::net::socket_with(
             AddressFamily::UNIX,
             SocketType::STREAM,
             SocketFlags::CLOEXEC,
             None,
         )?;
-        let left = match remaining(deadline) {
-            Ok(left) => left,
-            Err(error) => return Ok(Err(error)),
-        };
         set_socket_timeout(&socket, Timeout::Send, Some(left))?;
         rustix::net::connect(&socket, &SocketAddrUnix::new(path)?)?;
-        Ok(Ok(UnixStream::from(socket)))
+        Ok(UnixStream::from(socket))
     };
-    attempt().map_err(|error| BusError::io(&format!("connect to {}", path.display()), error))?
+    attempt().map_err(|error| BusError::io(&format!("connect to {}", path.display()), error))
 }

@@ -5,7 +5,7 @@
 //! service. A user's own manager is not asked.
 
 mod connection;
-mod wire;
+mod socket;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -14,10 +14,9 @@ use std::time::{Duration, Instant};
 
 use facts::{Gap, Part, Pid, Remedy, SystemdUnit};
 
-pub(super) use wire::fuzz as fuzz_message;
+use zbus::{OwnedObjectPath, OwnedVariant};
 
-use connection::{BusError, Connection, Reply};
-use wire::{Arg, Value};
+use connection::{BusError, Connection, Replies, Reply};
 
 /// systemd's manager object.
 const MANAGER: (&str, &str) = ("/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager");
@@ -67,104 +66,123 @@ fn units_at(
     }
     let mut names: BTreeSet<String> = wanted.iter().map(|name| (*name).to_owned()).collect();
     let deadline = Instant::now() + limit;
-    let unreadable = |error: &BusError| {
-        let gap = Gap::new(what(wanted), why(error, limit));
-        let is_for_root = matches!(error, BusError::RootOnly(_));
-        Part::unreadable(if is_for_root { gap.remedied_by(Remedy::Root) } else { gap })
-    };
-
-    let mut connection = match open(run, deadline) {
-        Ok(connection) => connection,
-        Err(error) => return unreadable(&error),
-    };
-    let mut gaps = Vec::new();
-    if socket_units {
-        match active_sockets(&mut connection) {
-            Ok(Ok(sockets)) => names.extend(sockets),
-            Ok(Err(refusal)) => gaps.push(Gap::new("active socket units", refusal)),
-            Err(error) => return unreadable(&error),
-        }
-    }
-    match describe(&mut connection, &names) {
-        Ok((units, refused)) => {
-            let missing =
-                |name: &&String| !units.contains_key(*name) && !refused.contains_key(*name);
-            let unanswered: Vec<&str> = names.iter().filter(missing).map(String::as_str).collect();
-            if !unanswered.is_empty() {
-                gaps.push(Gap::new(what(&unanswered), why(&BusError::TimedOut, limit)));
+    match zbus::block_on(ask(run, &mut names, socket_units, deadline)) {
+        Ok(told) => {
+            let mut gaps: Vec<Gap> = told.no_sockets.into_iter().collect();
+            let is_open = |name: &&String| {
+                !told.units.contains_key(*name) && !told.refused.contains_key(*name)
+            };
+            let open: Vec<&str> = names.iter().filter(is_open).map(String::as_str).collect();
+            if !open.is_empty() {
+                let error = told.ended.unwrap_or(BusError::TimedOut);
+                gaps.push(Gap::new(what(&open), why(&error, limit)));
             }
-            gaps.extend(refused.into_iter().map(|(name, why)| Gap::new(what(&[&name]), why)));
-            Part::with_gaps(units.into_values().collect(), gaps)
+            let refused = told.refused.into_iter();
+            gaps.extend(refused.map(|(name, why)| Gap::new(what(&[&name]), why)));
+            Part::with_gaps(told.units.into_values().collect(), gaps)
         }
-        Err(error) => unreadable(&error),
+        Err(error) => {
+            let gap = Gap::new(what(wanted), why(&error, limit));
+            let is_for_root = matches!(error, BusError::RootOnly(_));
+            Part::unreadable(if is_for_root { gap.remedied_by(Remedy::Root) } else { gap })
+        }
     }
+}
+
+/// What was told about units. One that is neither described nor refused was not answered.
+#[derive(Default)]
+struct Told {
+    units: BTreeMap<String, SystemdUnit>,
+    /// Why systemd says nothing of a unit.
+    refused: BTreeMap<String, String>,
+    /// Why some answers did not come.
+    ended: Option<BusError>,
+    /// That the names of the socket units were refused.
+    no_sockets: Option<Gap>,
+}
+
+/// Asks about the units of these names; with `socket_units` adds the active socket units to them.
+async fn ask(
+    run: &Path,
+    names: &mut BTreeSet<String>,
+    socket_units: bool,
+    deadline: Instant,
+) -> Result<Told, BusError> {
+    let mut connection = open(run, deadline).await?;
+    let mut no_sockets = None;
+    if socket_units {
+        match active_sockets(&mut connection).await? {
+            Ok(sockets) => names.extend(sockets),
+            Err(refusal) => no_sockets = Some(Gap::new("active socket units", refusal)),
+        }
+    }
+    let told = describe(&mut connection, names).await?;
+    Ok(Told { no_sockets, ..told })
 }
 
 /// Connects to systemd itself if we may (root), and else to the system bus: a host need not have a
 /// bus, and an answer through it costs a second process the same work again.
-fn open(run: &Path, deadline: Instant) -> Result<Connection, BusError> {
-    let bus = || Connection::open(&run.join("dbus/system_bus_socket"), false, deadline);
-    match Connection::open(&run.join("systemd/private"), true, deadline) {
+async fn open(run: &Path, deadline: Instant) -> Result<Connection, BusError> {
+    let bus = async || Connection::open(&run.join("dbus/system_bus_socket"), false, deadline).await;
+    match Connection::open(&run.join("systemd/private"), true, deadline).await {
         Err(BusError::TimedOut) => Err(BusError::TimedOut),
         Err(error) if error.is_denied() => {
-            bus().map_err(|error| BusError::RootOnly(Box::new(error)))
+            bus().await.map_err(|error| BusError::RootOnly(Box::new(error)))
         }
-        Err(_) => bus(),
+        Err(_) => bus().await,
         opened => opened,
     }
 }
 
+/// What `ListUnitsByPatterns` says of a unit (org.freedesktop.systemd1(5), `ListUnits()`): its name,
+/// description, three states, the unit that it follows, its object, and its job with type and object.
+type Listed =
+    (String, String, String, String, String, String, OwnedObjectPath, u32, String, OwnedObjectPath);
+
 /// The names of all active socket units, or systemd's refusal to tell them.
-fn active_sockets(connection: &mut Connection) -> Result<Result<Vec<String>, String>, BusError> {
+async fn active_sockets(
+    connection: &mut Connection,
+) -> Result<Result<Vec<String>, String>, BusError> {
     let (path, interface) = MANAGER;
-    let args = vec![Arg::Texts(&["active"]), Arg::Texts(&["*.socket"])];
-    let call = connection.call(path, interface, "ListUnitsByPatterns", args);
-    let reply = connection.exchange(&[call])?.into_iter().next().flatten();
-    Ok(reply.ok_or(BusError::TimedOut)?.map(|body| {
-        let units = body.first().and_then(Value::list).unwrap_or_default();
-        let name = |unit: &Value| Some(unit.list()?.first()?.text()?.to_owned());
-        units.iter().filter_map(name).collect()
-    }))
+    let args = (["active"].as_slice(), ["*.socket"].as_slice());
+    let call = connection.call(path, interface, "ListUnitsByPatterns", &args)?;
+    let Replies { mut replies, ended } = connection.exchange(&[call]).await?;
+    let Some(reply) = replies.pop().flatten() else {
+        return Err(ended.unwrap_or(BusError::TimedOut));
+    };
+    let listed = reply.and_then(|message| {
+        message.body().deserialize::<Vec<Listed>>().map_err(|error| misunderstood(&error))
+    });
+    Ok(listed.map(|units| units.into_iter().map(|unit| unit.0).collect()))
 }
 
-/// What was told about units, and why others were refused. A unit that is in neither was not
-/// answered in time.
-type Described = (BTreeMap<String, SystemdUnit>, BTreeMap<String, String>);
-
 /// Reads the properties of units.
-fn describe(connection: &mut Connection, names: &BTreeSet<String>) -> Result<Described, BusError> {
-    let units: Vec<(&str, String)> =
-        names.iter().map(|name| (name.as_str(), object_path(name))).collect();
+async fn describe(connection: &mut Connection, names: &BTreeSet<String>) -> Result<Told, BusError> {
     let mut calls = Vec::new();
-    for (name, path) in &units {
-        let mut get = |interface, property| {
-            let args = vec![Arg::Text(interface), Arg::Text(property)];
-            calls.push(connection.call(path, PROPERTIES, "Get", args));
-        };
-        for property in READ {
-            get(UNIT, property);
-        }
-        if let Some((interface, property)) = own_property(name) {
-            get(interface, property);
+    for name in names {
+        let path = object_path(name);
+        let properties = READ.map(|property| (UNIT, property)).into_iter();
+        for args in properties.chain(own_property(name)) {
+            calls.push(connection.call(&path, PROPERTIES, "Get", &args)?);
         }
     }
-    let mut replies = connection.exchange(&calls)?.into_iter();
-    let mut described = BTreeMap::new();
-    let mut refused = BTreeMap::new();
-    for (name, _) in units {
+    let Replies { replies, ended } = connection.exchange(&calls).await?;
+    let mut replies = replies.into_iter();
+    let mut told = Told { ended, ..Told::default() };
+    for name in names {
         let count = READ.len() + usize::from(own_property(name).is_some());
         let replies: Vec<Option<Reply>> = replies.by_ref().take(count).collect();
         let Some(replies) = replies.into_iter().collect::<Option<Vec<Reply>>>() else { continue };
-        match replies.into_iter().collect::<Result<Vec<_>, _>>() {
-            Ok(values) => {
-                described.insert(name.to_owned(), unit(name, &values));
+        match unit(name, replies) {
+            Ok(unit) => {
+                told.units.insert(name.clone(), unit);
             }
             Err(why) => {
-                refused.insert(name.to_owned(), why);
+                told.refused.insert(name.clone(), why);
             }
         }
     }
-    Ok((described, refused))
+    Ok(told)
 }
 
 /// The property that is read of one type of unit only, and its interface.
@@ -176,37 +194,50 @@ fn own_property(name: &str) -> Option<(&'static str, &'static str)> {
     }
 }
 
-/// The fact that the values make, in the order in which they were asked for.
-fn unit(name: &str, values: &[Vec<Value>]) -> SystemdUnit {
-    let value = |at: usize| values.get(at)?.first().map(Value::inner);
-    let text = |at| value(at).and_then(Value::text).unwrap_or_default().to_owned();
-    let texts = |at| {
-        let items = value(at).and_then(Value::list).unwrap_or_default();
-        let mut texts: Vec<String> =
-            items.iter().filter_map(|item| Some(item.text()?.to_owned())).collect();
-        texts.sort_unstable();
-        texts
-    };
-    let own = value(READ.len());
-    let listen = own.and_then(Value::list).unwrap_or_default().iter().filter_map(|one| {
-        let [kind, address] = one.list()? else { return None };
-        Some((kind.text()?.to_owned(), address.text()?.to_owned()))
-    });
-    // 0: it runs no process.
-    let main_pid = own.and_then(Value::number).and_then(|pid| u32::try_from(pid).ok());
-    SystemdUnit {
+/// The fact that the answers make, in the order in which they were asked for; or why they make none.
+fn unit(name: &str, replies: Vec<Reply>) -> Result<SystemdUnit, String> {
+    let mut replies = replies.into_iter();
+    let replies = &mut replies;
+    let mut unit = SystemdUnit {
         name: name.to_owned(),
-        description: text(0),
-        load_state: text(1),
-        active_state: text(2),
-        sub_state: text(3),
-        file_state: text(4),
-        fragment_path: text(5),
-        triggers: texts(6),
-        triggered_by: texts(7),
-        listen: listen.collect(),
-        main_pid: main_pid.filter(|pid| *pid != 0).map(Pid),
+        description: value(replies)?,
+        load_state: value(replies)?,
+        active_state: value(replies)?,
+        sub_state: value(replies)?,
+        file_state: value(replies)?,
+        fragment_path: value(replies)?,
+        triggers: value(replies)?,
+        triggered_by: value(replies)?,
+        listen: Vec::new(),
+        main_pid: None,
+    };
+    unit.triggers.sort_unstable();
+    unit.triggered_by.sort_unstable();
+    match own_property(name) {
+        Some((_, "Listen")) => unit.listen = value(replies)?,
+        Some((_, "MainPID")) => {
+            // 0: it runs no process.
+            let pid: u32 = value(replies)?;
+            unit.main_pid = (pid != 0).then_some(Pid(pid));
+        }
+        _ => {}
     }
+    Ok(unit)
+}
+
+/// The value of the next answer, each that of a property.
+fn value<T>(replies: &mut impl Iterator<Item = Reply>) -> Result<T, String>
+where
+    T: TryFrom<OwnedVariant, Error = zbus::Error>,
+{
+    let reply = replies.next().unwrap_or_else(|| Err("systemd gave no answer".to_owned()))?;
+    let value = reply.body().deserialize::<OwnedVariant>().and_then(T::try_from);
+    value.map_err(|error| misunderstood(&error))
+}
+
+/// That an answer is not of the type that systemd documents.
+fn misunderstood(error: &zbus::Error) -> String {
+    BusError::Malformed(error.to_string()).to_string()
 }
 
 /// The object of a unit: what is not a letter or a digit is escaped, as is a digit in the first
