@@ -60,6 +60,7 @@ pub fn snapshot(request: Request) -> Snapshot {
     snapshot.sort();
     look_again(&mut snapshot, asked, &leads);
     place(&mut snapshot, &finder);
+    stale_executables(&mut snapshot, &finder);
     snapshot.units = socket_units(&snapshot);
     snapshot.containers = containers(&snapshot);
     snapshot.users = users::names(&uids(&snapshot));
@@ -235,6 +236,15 @@ fn forget_commands(units: &mut Part<Vec<facts::SystemdUnit>>) {
         for unit in value.iter_mut().filter(|unit| unit.file_state == "transient") {
             unit.description.clear();
         }
+    }
+}
+
+/// Reads the executables of holders that run a file which was deleted or replaced. That those of
+/// other users cannot be read is no gap here: nobody asked for them.
+fn stale_executables(snapshot: &mut Snapshot, finder: &Finder) {
+    if let Part::Known { value } | Part::Partial { value, .. } = &mut snapshot.processes {
+        let stale = finder.stale(value);
+        finder.executables(value, &stale);
     }
 }
 

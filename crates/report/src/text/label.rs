@@ -81,11 +81,12 @@ pub(super) fn of_connection_into(
     socket: &facts::Socket,
     text: &mut Text,
 ) {
-    match judgement.held_connection(socket) {
-        Held::Processes => {
-            processes_into(judgement.snapshot, judgement.holders_of_connection(socket), text);
-        }
-        held => without_processes_into(judgement.snapshot, held, text),
+    // One search in most cases: nearly all have a holder.
+    let mut holders = judgement.holders_of_connection(socket).peekable();
+    if holders.peek().is_some() {
+        processes_into(judgement.snapshot, holders, text);
+    } else {
+        without_processes_into(judgement.snapshot, judgement.held_connection(socket), text);
     }
 }
 
