@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use facts::{Cgroup, Gap, Holder, HolderMethod, Inode, NetnsId, Part, Pid, Process, Remedy};
 use rustix::io::Errno;
+use rustix::thread::CapabilitySet;
 
 use crate::bpf::{BpfError, Task};
 
@@ -12,7 +13,7 @@ use super::inodes::InodeSet;
 use super::kernel::Kernel;
 use super::procfs::Proc;
 use super::walk::{self, Walk};
-use super::{hidepid, io_uring};
+use super::{hidepid, io_uring, privilege};
 
 /// How to find holders.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -286,7 +287,28 @@ fn namespaces_by_proc(proc: &Proc, each: &mut Namespaces) -> Part<BTreeMap<Netns
     let denied = users_processes(proc, &denied);
     let mut gaps = denied_gap(NAMESPACES, "readlink /proc/PID/ns/net", denied);
     gaps.extend(hidepid::gap());
+    if !proc.shows_whole_host() {
+        let gap = Gap::new("network namespaces of processes outside this pid namespace", OUTSIDE);
+        // Who could not enter them anyway, as in an ordinary container, looks at its own only.
+        gaps.push(if privilege::has(CapabilitySet::SYS_ADMIN) { gap } else { gap.minor() });
+    }
     Part::with_gaps(leaders, gaps)
+}
+
+/// Why processes outside our pid namespace are missing.
+const OUTSIDE: &str = "/proc shows the processes of one pid namespace, not of the whole host";
+
+/// The gap of holders that are outside our pid namespace. Where every socket has a holder inside,
+/// as in a container with a network namespace of its own, hardly anything is missing.
+fn outside(wanted: &[Inode], holders: &[Holder]) -> Gap {
+    let mut held = wanted.iter().map(|inode| {
+        inode.0 == 0 || holders.binary_search_by_key(inode, |holder| holder.inode).is_ok()
+    });
+    if held.all(|held| held) {
+        Gap::new("further holders of sockets outside this pid namespace", OUTSIDE).minor()
+    } else {
+        Gap::new("holders of sockets outside this pid namespace", OUTSIDE)
+    }
 }
 
 /// Finds holders by walking over `/proc`.
@@ -300,6 +322,9 @@ fn by_proc(proc: &Proc, wanted: &[Inode], netns: &Namespaces) -> Found {
         let denied = users_processes(proc, &denied);
         gaps = denied_gap("holders of sockets", "read /proc/PID/fd", denied);
         gaps.extend(hidepid::gap());
+        if !proc.shows_whole_host() {
+            gaps.push(outside(wanted, &holders));
+        }
     }
     let mut text = Vec::new();
     let pids = holders.iter().map(|holder| holder.pid);

@@ -9,7 +9,7 @@ use rustix::fs::{AtFlags, Mode, OFlags, PROC_SUPER_MAGIC, RawDir, Stat};
 use rustix::io::Errno;
 use rustix::thread::CapabilitySet;
 
-use super::stat;
+use super::{privilege, stat};
 
 /// Room for directory entries: 24 bytes and a short name each, so about 500 of them in one call.
 const DIRECTORY_BYTES: usize = 16 * 1024;
@@ -50,6 +50,20 @@ impl Proc {
         self.own_only
             && number_of(pid)
                 .is_some_and(|pid| rustix::process::test_kill_process(pid) == Err(Errno::PERM))
+    }
+
+    /// Whether these are the processes of the whole host: those of the initial pid namespace.
+    ///
+    /// What `/proc` shows are the processes of the pid namespace that it was mounted in, where pid 1
+    /// always is itself. Whoever may not ask about that one is taken to be in the same.
+    pub(super) fn shows_whole_host(&self) -> bool {
+        let inode = |path: &str| {
+            let text = rustix::fs::readlinkat(&self.dir, path, Vec::new()).ok()?;
+            numbered(text.as_bytes(), b"pid:")
+        };
+        let namespace = inode("1/ns/pid").or_else(|| inode("thread-self/ns/pid"));
+        // Without any there is only one: the kernel has none (CONFIG_PID_NS is not set).
+        namespace.is_none_or(|inode| inode == privilege::PROC_PID_INIT_INO)
     }
 
     /// Whether a process is there and no thread of the kernel.
