@@ -35,6 +35,8 @@ pub struct Finder {
     connected: bool,
     /// What [`Self::namespaces`] read from `/proc`.
     netns: Namespaces,
+    /// Namespaces that it found a thread in, but no process.
+    threads: BTreeMap<NetnsId, (Pid, u32)>,
 }
 
 /// What was found.
@@ -62,7 +64,8 @@ impl Finder {
                 Err(error) => (None, Some(error)),
             },
         };
-        Self { proc, bpf, declined, connected, netns: Namespaces::new() }
+        let (netns, threads) = (Namespaces::new(), BTreeMap::new());
+        Self { proc, bpf, declined, connected, netns, threads }
     }
 
     /// Why BPF is not used although it was wanted; with the verifier's words, where it refused a
@@ -83,9 +86,15 @@ impl Finder {
             return Part::known(leaders);
         }
         match &self.proc {
-            Ok(proc) => namespaces_by_proc(proc, &mut self.netns),
+            Ok(proc) => namespaces_by_proc(proc, &mut self.netns, &mut self.threads),
             Err(error) => Part::unreadable(no_proc(NAMESPACES, *error)),
         }
+    }
+
+    /// Network namespaces in which there is no process, but a thread of one, as far as
+    /// [`Self::namespaces`] met them: BPF finds those by their sockets.
+    pub fn thread_namespaces(&self) -> &BTreeMap<NetnsId, (Pid, u32)> {
+        &self.threads
     }
 
     /// Network namespaces in which there is no process, but a socket that this process holds with
@@ -262,7 +271,11 @@ impl Found {
 const NAMESPACES: &str = "network namespaces of processes";
 
 /// The namespaces that processes are in, from the links in `/proc`.
-fn namespaces_by_proc(proc: &Proc, each: &mut Namespaces) -> Part<BTreeMap<NetnsId, Pid>> {
+fn namespaces_by_proc(
+    proc: &Proc,
+    each: &mut Namespaces,
+    threads: &mut BTreeMap<NetnsId, (Pid, u32)>,
+) -> Part<BTreeMap<NetnsId, Pid>> {
     let pids = match proc.pids() {
         Ok(pids) => pids,
         Err(error) => return Part::unreadable(no_proc(NAMESPACES, error)),
@@ -278,12 +291,20 @@ fn namespaces_by_proc(proc: &Proc, each: &mut Namespaces) -> Part<BTreeMap<Netns
             Ok(Some(netns)) => {
                 leaders.entry(netns).or_insert(pid);
                 each.insert(pid, netns);
+                for tid in proc.other_threads(pid).unwrap_or_default() {
+                    if let Ok(Some(its)) = proc.thread_netns(pid, tid)
+                        && its != netns
+                    {
+                        threads.entry(its).or_insert((pid, tid));
+                    }
+                }
             }
             Err(Errno::ACCESS | Errno::PERM) => denied.push(pid),
             // It has ended.
             Ok(None) | Err(_) => {}
         }
     }
+    threads.retain(|netns, _| !leaders.contains_key(netns));
     let denied = users_processes(proc, &denied);
     let mut gaps = denied_gap(NAMESPACES, "readlink /proc/PID/ns/net", denied);
     gaps.extend(hidepid::gap());
@@ -313,7 +334,7 @@ fn outside(wanted: &[Inode], holders: &[Holder]) -> Gap {
 
 /// Finds holders by walking over `/proc`.
 fn by_proc(proc: &Proc, wanted: &[Inode], netns: &Namespaces) -> Found {
-    let Walk { holders, denied, .. } = match walk::walk(proc, wanted) {
+    let Walk { holders, denied, not_compared, .. } = match walk::walk(proc, wanted) {
         Ok(walk) => walk,
         Err(error) => return Found::unreadable(error),
     };
@@ -324,6 +345,10 @@ fn by_proc(proc: &Proc, wanted: &[Inode], netns: &Namespaces) -> Found {
         gaps.extend(hidepid::gap());
         if !proc.shows_whole_host() {
             gaps.push(outside(wanted, &holders));
+        }
+        if !not_compared.is_empty() {
+            let what = "further holders of sockets among threads with descriptors of their own";
+            gaps.push(Gap::new(what, "kcmp: not told by the kernel").minor());
         }
     }
     let mut text = Vec::new();

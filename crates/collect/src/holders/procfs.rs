@@ -98,8 +98,20 @@ impl Proc {
         rustix::fs::openat(&self.dir, path, directory(), Mode::empty())
     }
 
+    /// The ids of the threads of a process beside its first; empty if there is only that one.
+    pub(super) fn other_threads(&self, pid: Pid) -> Result<Vec<u32>, Errno> {
+        // The link count of the directory is 2 and one for each thread (fs/proc/base.c,
+        // proc_task_getattr): one call tells whether there is more than one.
+        if self.stat(pid, "task")?.st_nlink <= 3 {
+            return Ok(Vec::new());
+        }
+        let mut threads = self.threads(pid)?;
+        threads.retain(|tid| *tid != pid.0);
+        Ok(threads)
+    }
+
     /// The ids of the threads of a process.
-    pub(super) fn threads(&self, pid: Pid) -> Result<Vec<u32>, Errno> {
+    fn threads(&self, pid: Pid) -> Result<Vec<u32>, Errno> {
         let dir = rustix::fs::openat(&self.dir, format!("{pid}/task"), directory(), Mode::empty())?;
         let mut tids = Vec::new();
         entries(&dir, |name| tids.extend(number::<u32>(name.to_bytes())))?;
@@ -155,9 +167,18 @@ impl Proc {
 
     /// The network namespace that a process is in; none for a zombie, which is in none.
     pub(super) fn netns(&self, pid: Pid) -> Result<Option<NetnsId>, Errno> {
-        self.link(pid, "ns/net")
-            .map(|text| numbered(&text, b"net:").and_then(|n| n.try_into().ok()).map(NetnsId))
+        self.link(pid, "ns/net").map(|text| netns(&text))
     }
+
+    /// The network namespace that one thread of a process is in.
+    pub(super) fn thread_netns(&self, pid: Pid, tid: u32) -> Result<Option<NetnsId>, Errno> {
+        self.link(pid, &format!("task/{tid}/ns/net")).map(|text| netns(&text))
+    }
+}
+
+/// The inode in the text of a link `ns/net`.
+fn netns(text: &[u8]) -> Option<NetnsId> {
+    numbered(text, b"net:").and_then(|number| number.try_into().ok()).map(NetnsId)
 }
 
 /// A pid as system calls take it.

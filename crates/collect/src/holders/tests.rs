@@ -239,6 +239,44 @@ fn a_socket_that_only_one_thread_holds() {
     other.join().unwrap();
 }
 
+/// Also when a process holds it as well.
+#[test]
+fn a_socket_that_a_process_and_a_thread_hold() {
+    let (tell, told) = mpsc::channel();
+    let (end, ended) = mpsc::channel::<()>();
+    let other = thread::spawn(move || {
+        unshare(UnshareFlags::FILES);
+        let socket = listener();
+        let child = Sleeper::new(sleep_program(), socket.try_clone().unwrap(), 0);
+        tell.send((inode(&socket), socket.as_raw_fd(), child.pid())).unwrap();
+        ended.recv().unwrap_err();
+    });
+    let (inode, fd, child) = told.recv().unwrap();
+    check(&[inode], vec![holder(inode, own_pid(), fd), holder(inode, child, 0)]);
+    drop(end);
+    other.join().unwrap();
+}
+
+/// A thread in a namespace of its own leads there without BPF too.
+#[test]
+fn a_namespace_that_only_one_thread_is_in() {
+    let (tell, told) = mpsc::channel();
+    let (end, ended) = mpsc::channel::<()>();
+    let other = thread::spawn(move || {
+        unshare(UnshareFlags::NEWNET);
+        let id = std::fs::metadata("/proc/thread-self/ns/net").unwrap().ino();
+        tell.send((NetnsId(id.try_into().unwrap()), rustix::thread::gettid())).unwrap();
+        ended.recv().unwrap_err();
+    });
+    let (netns, tid) = told.recv().unwrap();
+    let mut finder = Finder::open(Method::Proc, false);
+    assert!(!finder.namespaces().value().unwrap().contains_key(&netns));
+    let lead = (own_pid(), tid.as_raw_nonzero().get().unsigned_abs());
+    assert_eq!(finder.thread_namespaces().get(&netns), Some(&lead));
+    drop(end);
+    other.join().unwrap();
+}
+
 #[test]
 fn a_socket_in_flight_has_no_holder() {
     use rustix::net::{
@@ -521,13 +559,15 @@ fn another_pid_namespace_is_not_the_whole_host() {
         };
         scope.spawn(look_from_there).join().unwrap()
     });
-    let check = |found: &(Part<Vec<Holder>>, Vec<facts::Gap>), holders: usize, minor, what: &str| {
-        assert_eq!(found.0.items().len(), holders);
-        let gaps: Vec<_> = found.0.gaps().iter().map(|gap| (gap.what.as_str(), gap.minor)).collect();
-        assert_eq!(gaps, [(what, minor)]);
-        let namespaces: Vec<_> = found.1.iter().map(|gap| gap.what.as_str()).collect();
-        assert_eq!(namespaces, ["network namespaces of processes outside this pid namespace"]);
-    };
+    let check =
+        |found: &(Part<Vec<Holder>>, Vec<facts::Gap>), holders: usize, minor, what: &str| {
+            assert_eq!(found.0.items().len(), holders);
+            let gaps: Vec<_> =
+                found.0.gaps().iter().map(|gap| (gap.what.as_str(), gap.minor)).collect();
+            assert_eq!(gaps, [(what, minor)]);
+            let namespaces: Vec<_> = found.1.iter().map(|gap| gap.what.as_str()).collect();
+            assert_eq!(namespaces, ["network namespaces of processes outside this pid namespace"]);
+        };
     check(&of_held, 1, true, "further holders of sockets outside this pid namespace");
     check(&of_unheld, 0, false, "holders of sockets outside this pid namespace");
 }
