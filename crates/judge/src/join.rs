@@ -1,6 +1,6 @@
 //! Joins sockets with the descriptors that refer to them, and with the kernel's own sockets.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
 use facts::{
@@ -28,10 +28,11 @@ pub(crate) fn join<'a>(
     places: &Places<'a>,
     all: &Holders<'a>,
 ) -> Joined<'a> {
-    let owners = snapshot.kernel_owners.items().iter();
-    let kernel: HashMap<(NetnsId, Protocol, Port), &KernelOwner> =
-        owners.map(|o| ((o.netns, o.protocol, o.port), o)).collect();
-    let listens = Listens::of(snapshot.units.items());
+    let mut kernel: KernelOwners<'_> = HashMap::new();
+    for owner in snapshot.kernel_owners.items() {
+        kernel.entry((owner.netns, owner.protocol, owner.port)).or_default().push(owner);
+    }
+    let listens = Listens::of(snapshot);
     let at: HashMap<NetnsId, usize> =
         namespaces.iter().enumerate().map(|(at, n)| (n.id, at)).collect();
     // Room that is not used is no memory, and growing copies.
@@ -44,15 +45,51 @@ pub(crate) fn join<'a>(
         let Some(mut row) = row::of(sockets, at, namespaces.get(at)) else { continue };
         let start = holdings.len();
         hold(snapshot, places, sockets, all, &mut holdings);
+        row.unheld = unheld(sockets, all, start == holdings.len());
         row.holdings = start..holdings.len();
         row.listen_unit = listens.unit(socket);
-        row.kernel = socket
-            .port()
-            .and_then(|port| kernel.get(&(socket.netns, socket.protocol, port)).copied());
+        if !row.unheld.is_empty() {
+            row.kernel = kernel_owners(&kernel, socket, namespaces.get(at));
+        }
         rows.push(row);
     }
     rows.sort_by(row::order);
     Joined { rows, holdings }
+}
+
+/// The kernel's own sockets by what identifies them in a dump.
+type KernelOwners<'a> = HashMap<(NetnsId, Protocol, Port), Vec<&'a KernelOwner>>;
+
+/// The parts of the kernel that hold a socket which no process holds. They bind any address, or
+/// that of the link they serve; a socket on another address of the port is somebody else's.
+fn kernel_owners<'a>(
+    all: &KernelOwners<'a>,
+    socket: &Socket,
+    home: Option<&Namespace<'a>>,
+) -> Vec<&'a KernelOwner> {
+    let Some(port) = socket.port() else { return Vec::new() };
+    let Some(owners) = all.get(&(socket.netns, socket.protocol, port)) else { return Vec::new() };
+    let address = plain(socket.local.address);
+    let of_link = |owner: &KernelOwner| {
+        let link = home.and_then(|n| n.interface_of(address));
+        link.is_some_and(|link| link.name == owner.instance)
+    };
+    owners.iter().copied().filter(|o| address.is_unspecified() || of_link(o)).collect()
+}
+
+/// The sockets of a row without a known holder, one for each that made some.
+fn unheld<'a>(sockets: &'a [Socket], all: &Holders<'_>, none_held: bool) -> Vec<&'a Socket> {
+    if sockets.len() == 1 && !none_held {
+        return Vec::new();
+    }
+    let mut makers: Vec<&Socket> = Vec::new();
+    let mut seen = HashSet::new();
+    for socket in sockets {
+        if all.of_socket(socket.inode).is_empty() && seen.insert((socket.uid, socket.cgroup)) {
+            makers.push(socket);
+        }
+    }
+    makers
 }
 
 /// Appends the holders of a row's sockets, by pid.

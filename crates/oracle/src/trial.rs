@@ -201,9 +201,8 @@ impl Trial<'_> {
                     }
                     Err(fault) => {
                         let form = expectation.form.name.clone();
-                        let known = |one: &Contradiction| {
-                            one.fault.kind == fault.kind || one.form == form
-                        };
+                        let known =
+                            |one: &Contradiction| one.fault.kind == fault.kind || one.form == form;
                         if seen.len() < MOST_FOUND && !seen.iter().any(known) {
                             seen.push(Contradiction { form, fault, path, probe: probe.clone() });
                         }
