@@ -6,9 +6,11 @@ use facts::{Pid, Snapshot};
 use crate::flags::ReadFlags;
 
 /// Reads the host. What could not be read is in the snapshot, as its gaps.
-pub(crate) fn snapshot(flags: ReadFlags) -> Snapshot {
+/// With `all`, sockets that are bound but not open are looked for whatever it costs.
+pub(crate) fn snapshot(flags: ReadFlags, all: bool) -> Snapshot {
     collect::snapshot(Request {
         connected: flags.connected,
+        all,
         this_netns_only: flags.this_netns,
         method: if flags.no_bpf { Method::Proc } else { Method::Fastest },
     })

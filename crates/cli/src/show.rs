@@ -22,8 +22,12 @@ pub(crate) fn sockets(flags: &ViewFlags) -> anyhow::Result<Outcome> {
     let started = Instant::now();
     let targets = parse(&flags.targets)?;
     let mut snapshot = match &flags.from {
-        Some(path) => load::snapshot(path)?,
-        None => host::snapshot(flags.read),
+        Some(path) => load::snapshot(path, flags.read.this_netns)?,
+        None => {
+            // The first screen alone does not show sockets that are bound but not open.
+            let all = flags.all || flags.output != Format::Text || !targets.is_empty();
+            host::snapshot(flags.read, all)
+        }
     };
     if flags.from.is_none() && (!targets.is_empty() || flags.with_args) {
         let pids = holders(&judge(&snapshot), &targets);
@@ -133,7 +137,7 @@ fn outcome(judgement: &Judgement<'_>, flags: &ViewFlags) -> Outcome {
 
 /// Prints a snapshot of the host, with all that any view needs.
 pub(crate) fn snapshot(flags: SnapshotFlags) -> anyhow::Result<Outcome> {
-    let mut snapshot: Snapshot = host::snapshot(flags.read);
+    let mut snapshot: Snapshot = host::snapshot(flags.read, true);
     let pids = holders(&judge(&snapshot), &[]);
     host::details(&mut snapshot, &pids, flags.with_args);
     let mut out = output::stdout();

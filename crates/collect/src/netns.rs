@@ -1,7 +1,7 @@
 //! Network namespaces: finding them, naming them, looking into them.
 //!
-//! Input: one process or held socket per namespace (found by the walk over processes) and the files
-//! below `/run/netns` and of container engines. Output: every namespace once, with a way into it. A thread
+//! Input: one process, thread or held socket per namespace (found by the walk over processes), the
+//! files below `/run/netns` and of container engines, and the table of mounts. Output: every namespace once, with a way into it. A thread
 //! enters (setns(2)) and ends there; the caller's own thread never changes its namespace. Entering
 //! needs `CAP_SYS_ADMIN`; names and ids need nothing.
 
@@ -16,6 +16,8 @@ use facts::{Gap, NetnsId, Pid, Remedy};
 use rustix::fs::{FsWord, statfs};
 use rustix::process::{PidfdFlags, PidfdGetfdFlags};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+
+use crate::mountinfo::{self, Mount};
 
 /// The namespace of the calling thread, which may differ from its process's main thread.
 const OWN: &str = "/proc/thread-self/ns/net";
@@ -64,6 +66,8 @@ enum Handle {
 pub struct Leads {
     /// Namespaces that processes are in, each with one of them.
     pub processes: BTreeMap<NetnsId, Pid>,
+    /// Namespaces that only threads are in, each with one of them and its process.
+    pub threads: BTreeMap<NetnsId, (Pid, u32)>,
     /// Namespaces that only a socket is in, each with a descriptor that refers to one.
     pub sockets: BTreeMap<NetnsId, (Pid, u32)>,
 }
@@ -213,7 +217,9 @@ fn find_in(leads: &Leads, own_only: bool, folders: &[&Path]) -> (Vec<Namespace>,
         Ok(id) => entry(&mut found, *id).own = true,
         Err(error) => {
             let why = format!("stat {OWN}: {error}");
-            gaps.push(Gap::new("whyopen's own network namespace", why));
+            gaps.push(Gap::new("the number of whyopen's own network namespace", why));
+            // Its sockets can be listed all the same.
+            entry(&mut found, NetnsId::default()).own = true;
         }
     }
     let mut foreign = Vec::new();
@@ -237,14 +243,29 @@ fn find_in(leads: &Leads, own_only: bool, folders: &[&Path]) -> (Vec<Namespace>,
             namespace.handles.push(Handle::File(path));
         }
     }
+    if !own_only {
+        match mountinfo::read() {
+            Ok(mounts) => add_mounted(&mounts, &mut found),
+            Err(error) => {
+                let what = "network namespaces that are mounted somewhere";
+                let why = format!("read {}: {error}", mountinfo::PATH);
+                gaps.push(denied(Gap::new(what, why), &error));
+            }
+        }
+    }
     for (&id, &pid) in &leads.processes {
         let namespace = entry(&mut found, id);
         namespace.leader = Some(pid);
         namespace.handles.push(Handle::File(format!("/proc/{pid}/ns/net").into()));
     }
+    for (&id, &(pid, tid)) in &leads.threads {
+        let path = format!("/proc/{pid}/task/{tid}/ns/net").into();
+        entry(&mut found, id).handles.push(Handle::File(path));
+    }
     for (&id, &(pid, fd)) in &leads.sockets {
         entry(&mut found, id).handles.push(Handle::Socket(pid, fd));
     }
+    let own_is_known = own.is_ok();
     let host = host(own.ok(), &foreign);
     if let Some(id) = host {
         let namespace = entry(&mut found, id);
@@ -254,7 +275,8 @@ fn find_in(leads: &Leads, own_only: bool, folders: &[&Path]) -> (Vec<Namespace>,
     let mut namespaces: Vec<_> = found.into_values().collect();
     if own_only {
         namespaces.retain(|n| n.own);
-        gaps.clear();
+        // Those of others do not matter then.
+        gaps.truncate(usize::from(!own_is_known));
     }
     for namespace in &mut namespaces {
         namespace.names.sort_unstable();
@@ -265,6 +287,31 @@ fn find_in(leads: &Leads, own_only: bool, folders: &[&Path]) -> (Vec<Namespace>,
 
 fn entry(found: &mut BTreeMap<NetnsId, Namespace>, id: NetnsId) -> &mut Namespace {
     found.entry(id).or_insert_with(|| Namespace::new(id))
+}
+
+/// Adds the namespaces that are mounted anywhere else, under the names of the files: engines and
+/// hand-made ones keep them in places of their own.
+///
+/// The kernel writes which namespace it is as the root of the mount, `net:[4026532000]`
+/// (`fs/nsfs.c`, `nsfs_show_path`), so that it is known also where the file may not be looked at.
+fn add_mounted(mounts: &[Mount], found: &mut BTreeMap<NetnsId, Namespace>) {
+    for mount in mounts.iter().filter(|mount| mount.kind == "nsfs") {
+        let number = mount.root.strip_prefix("net:[").and_then(|text| text.strip_suffix(']'));
+        let Some(id) = number.and_then(|number| number.parse().ok()).map(NetnsId) else { continue };
+        let path = PathBuf::from(&mount.point);
+        // Something else is mounted over it, so that nothing leads there by this way.
+        let hidden = match name(&path) {
+            Ok(seen) => seen != id,
+            Err(error) => error.kind() != io::ErrorKind::PermissionDenied,
+        };
+        let namespace = if hidden { continue } else { entry(found, id) };
+        let file_name = path.file_name().map(|name| name.to_string_lossy().into_owned());
+        let handle = Handle::File(path);
+        if !namespace.handles.contains(&handle) {
+            namespace.names.extend(file_name);
+            namespace.handles.push(handle);
+        }
+    }
 }
 
 /// The host's namespace: pid 1's. Without privilege its number cannot be read, but whether the

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use facts::{
-    CgroupId, Collector, ContainerEngine, ContainerRef, Gap, Holder, Inode, Part, Pid, Placement,
-    Process, Snapshot, Socket, Uid,
+    CgroupId, Collector, ContainerEngine, ContainerRef, Gap, Holder, Inode, NetnsId, Part, Pid,
+    Placement, Process, Snapshot, Socket, Uid,
 };
 
 use crate::holders::{Finder, Found as Held, Method};
@@ -25,6 +25,8 @@ const SYSTEMD_LIMIT: Duration = Duration::from_secs(2);
 pub struct Request {
     /// Connected and unbound sockets too.
     pub connected: bool,
+    /// Sockets that are bound but not open as well, even where looking for them takes long.
+    pub all: bool,
     /// Only the network namespace that whyopen runs in.
     pub this_netns_only: bool,
     /// How to find holders.
@@ -44,8 +46,11 @@ pub struct Details {
 pub fn snapshot(request: Request) -> Snapshot {
     let mut finder = Finder::open(request.method, request.connected);
     let (leads, lead_gaps) = leads(&mut finder, request);
-    let asked =
-        sockets::Request { connected: request.connected, this_netns_only: request.this_netns_only };
+    let asked = sockets::Request {
+        connected: request.connected,
+        inactive: request.all || request.connected,
+        this_netns_only: request.this_netns_only,
+    };
     let found = sockets::collect(&asked, &leads);
     let held = finder.holders(&inodes(found.sockets.items()));
 
@@ -60,6 +65,7 @@ pub fn snapshot(request: Request) -> Snapshot {
     snapshot.sort();
     look_again(&mut snapshot, asked, &leads);
     place(&mut snapshot, &finder);
+    stale_executables(&mut snapshot, &finder);
     snapshot.units = socket_units(&snapshot);
     snapshot.containers = containers(&snapshot);
     snapshot.users = users::names(&uids(&snapshot));
@@ -109,13 +115,10 @@ fn leads(finder: &mut Finder, request: Request) -> (Leads, Vec<Gap>) {
     }
     let processes = finder.namespaces();
     let sockets = finder.socket_namespaces();
-    let mut gaps = processes.gaps().to_vec();
-    // Whoever may not see the namespaces of processes is told so already.
-    if gaps.is_empty() {
-        gaps.extend_from_slice(sockets.gaps());
-    }
+    let gaps = [processes.gaps(), sockets.gaps()].concat();
     let leads = Leads {
         processes: processes.value().cloned().unwrap_or_default(),
+        threads: finder.thread_namespaces().clone(),
         sockets: sockets.value().cloned().unwrap_or_default(),
     };
     (leads, gaps)
@@ -180,13 +183,20 @@ fn look_again(snapshot: &mut Snapshot, asked: sockets::Request, leads: &Leads) {
         return;
     }
     let asked = sockets::Request { connected: false, ..asked };
-    let still = inodes(sockets::collect(&asked, leads).sockets.items());
-    let gone =
-        |inode: Inode| before.binary_search(&inode).is_ok() && still.binary_search(&inode).is_err();
+    let again = sockets::collect(&asked, leads);
+    let still = inodes(again.sockets.items());
+    // Where the second listing is incomplete, absence from it proves nothing.
+    let listed: BTreeSet<NetnsId> =
+        again.namespaces.items().iter().filter(|n| n.sockets.is_complete()).map(|n| n.id).collect();
+    let gone = |socket: &Socket| {
+        before.binary_search(&socket.inode).is_ok()
+            && still.binary_search(&socket.inode).is_err()
+            && listed.contains(&socket.netns)
+    };
     if let Part::Known { value } | Part::Partial { value, .. } = &mut snapshot.sockets {
-        value.retain(|socket| !gone(socket.inode));
+        value.retain(|socket| !gone(socket));
     }
-    let there: Vec<Inode> = before.iter().copied().filter(|inode| !gone(*inode)).collect();
+    let there = unheld(snapshot);
     if there.is_empty() {
         return;
     }
@@ -219,6 +229,27 @@ fn place(snapshot: &mut Snapshot, finder: &Finder) {
     if let Part::Known { value } | Part::Partial { value, .. } = &mut snapshot.processes {
         finder.cgroup_paths(value, &cgroups);
     }
+    if let Part::Unreadable { gap } = &snapshot.cgroups
+        && !lacks_paths(snapshot)
+    {
+        snapshot.cgroups = Part::unreadable(gap.clone().minor());
+    }
+}
+
+/// Whether the path of a cgroup is missed: of a process, or of a socket that nobody holds, or that
+/// pid 1 holds for one of systemd's socket units. Who holds any other tells where it belongs.
+fn lacks_paths(snapshot: &Snapshot) -> bool {
+    let unknown = |cgroup: Option<CgroupId>| {
+        cgroup.is_some_and(|id| id.0 != 0 && snapshot.cgroup_path(id).is_none())
+    };
+    let processes = snapshot.processes.items().iter();
+    let sockets = snapshot.sockets.items().iter();
+    processes.clone().any(|p| p.cgroup_path.is_none() && unknown(p.cgroup))
+        || sockets.filter(|socket| unknown(socket.cgroup)).any(|socket| {
+            let holders = snapshot.holders_of(socket.inode);
+            socket.inode.0 != 0
+                && (holders.is_empty() || holders.iter().any(|holder| holder.pid == Pid(1)))
+        })
 }
 
 /// Forgets the descriptions of transient units: for these systemd-run(1) takes the command line,
@@ -228,6 +259,15 @@ fn forget_commands(units: &mut Part<Vec<facts::SystemdUnit>>) {
         for unit in value.iter_mut().filter(|unit| unit.file_state == "transient") {
             unit.description.clear();
         }
+    }
+}
+
+/// Reads the executables of holders that run a file which was deleted or replaced. That those of
+/// other users cannot be read is no gap here: nobody asked for them.
+fn stale_executables(snapshot: &mut Snapshot, finder: &Finder) {
+    if let Part::Known { value } | Part::Partial { value, .. } = &mut snapshot.processes {
+        let stale = finder.stale(value);
+        finder.executables(value, &stale);
     }
 }
 
@@ -327,4 +367,55 @@ fn ancestors(snapshot: &Snapshot, pid: Pid) -> Vec<Pid> {
         at = snapshot.process(parent);
     }
     chain
+}
+
+#[cfg(test)]
+mod tests {
+    use facts::{Cgroup, HolderMethod, NetnsId};
+
+    use super::*;
+
+    /// One process in cgroup 7, whose path is this one, that holds a socket if `holder` says so.
+    fn check(path: Option<&str>, holder: Option<u32>, known: &[Cgroup], expect: bool) {
+        let request = Request::default();
+        let held = Held { method: HolderMethod::Proc, ..Held::default() };
+        let mut snapshot = Snapshot::new(collector(request, &held), host::read());
+        snapshot.processes = Part::known(vec![Process {
+            pid: Pid(5),
+            parent: Pid(1),
+            comm: "x".to_owned(),
+            uid: Uid(0),
+            started_ns: 0,
+            netns: Some(NetnsId(1)),
+            cgroup: Some(CgroupId(7)),
+            cgroup_path: path.map(ToOwned::to_owned),
+            executable: None,
+            args: None,
+        }]);
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let inode = Inode(rustix::fs::fstat(&listener).unwrap().st_ino);
+        let found = sockets::collect(
+            &sockets::Request { this_netns_only: true, ..sockets::Request::default() },
+            &Leads::default(),
+        );
+        let mut socket = *found.sockets.items().iter().find(|s| s.inode == inode).unwrap();
+        socket.cgroup = Some(CgroupId(7));
+        snapshot.sockets = Part::known(vec![socket]);
+        let holders = holder.map(|pid| Holder { inode, pid: Pid(pid), fd: 3, io_uring: false });
+        snapshot.holders = Part::known(holders.into_iter().collect());
+        snapshot.cgroups = Part::known(known.to_vec());
+        assert_eq!(lacks_paths(&snapshot), expect, "{path:?} {holder:?} {known:?}");
+    }
+
+    #[test]
+    fn paths_that_are_missed() {
+        let known = [Cgroup { id: CgroupId(7), path: "/a".to_owned() }];
+        check(Some("/a"), Some(5), &[], false);
+        check(None, Some(5), &[], true);
+        check(None, Some(5), &known, false);
+        check(Some("/a"), None, &[], true);
+        check(Some("/a"), None, &known, false);
+        check(Some("/a"), Some(1), &[], true);
+        check(Some("/a"), Some(1), &known, false);
+    }
 }

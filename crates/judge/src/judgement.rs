@@ -6,7 +6,7 @@ use facts::{Gap, NetnsId, Part, Pid, Snapshot, Socket};
 
 use crate::finding::{self, Finding};
 use crate::holder::{Creator, Held, Holding, ProcessHolder};
-use crate::join::{self, Joined};
+use crate::join::{self, Holders, Joined};
 use crate::namespace::{self, Namespace};
 use crate::place::{Place, Places};
 use crate::reach;
@@ -26,6 +26,7 @@ pub struct Judgement<'a> {
     /// What could not be read or judged.
     pub gaps: Vec<Gap>,
     holdings: Vec<Holding<'a>>,
+    descriptors: Holders<'a>,
     places: Places<'a>,
 }
 
@@ -33,10 +34,12 @@ pub struct Judgement<'a> {
 pub fn judge(snapshot: &Snapshot) -> Judgement<'_> {
     let places = Places::of(snapshot);
     let namespaces = namespace::all(snapshot, &places);
-    let Joined { rows, holdings } = join::join(snapshot, &namespaces, &places);
+    let descriptors = Holders::of(snapshot);
+    let Joined { rows, holdings } = join::join(snapshot, &namespaces, &places, &descriptors);
     let gaps = gaps(snapshot);
     let findings = Vec::new();
-    let mut judgement = Judgement { snapshot, namespaces, rows, findings, gaps, holdings, places };
+    let mut judgement =
+        Judgement { snapshot, namespaces, rows, findings, gaps, holdings, descriptors, places };
     judgement.findings = finding::all(&judgement);
     judgement
 }
@@ -112,7 +115,7 @@ impl<'a> Judgement<'a> {
 
     /// The connected sockets, in the snapshot's order.
     pub fn connected(&self) -> impl Iterator<Item = &'a Socket> + use<'a> {
-        self.snapshot.sockets.items().iter().filter(|s| s.state.is_connected())
+        self.snapshot.sockets.items().iter().filter(|s| s.is_connected())
     }
 
     /// The connected sockets whose local port is that of one of these rows.
@@ -128,7 +131,7 @@ impl<'a> Judgement<'a> {
 
     /// Who holds a connected socket.
     pub fn held_connection(&self, socket: &Socket) -> Held<'_> {
-        if join::holders_of(self.snapshot, socket.inode).is_empty() {
+        if self.descriptors.of_socket(socket.inode).is_empty() {
             self.unheld(self.creator_of(socket))
         } else {
             Held::Processes
@@ -140,7 +143,7 @@ impl<'a> Judgement<'a> {
         &self,
         socket: &Socket,
     ) -> impl Iterator<Item = ProcessHolder<'_>> + '_ {
-        let descriptors = join::holders_of(self.snapshot, socket.inode);
+        let descriptors = self.descriptors.of_socket(socket.inode);
         join::by_process(descriptors).filter_map(|single| {
             let pid = single.first()?.pid;
             let (process, place) = self.places.process(pid);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use facts::{Cgroup, Gap, Holder, HolderMethod, Inode, NetnsId, Part, Pid, Process, Remedy};
 use rustix::io::Errno;
+use rustix::thread::CapabilitySet;
 
 use crate::bpf::{BpfError, Task};
 
@@ -12,7 +13,7 @@ use super::inodes::InodeSet;
 use super::kernel::Kernel;
 use super::procfs::Proc;
 use super::walk::{self, Walk};
-use super::{hidepid, io_uring};
+use super::{hidepid, io_uring, privilege};
 
 /// How to find holders.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,6 +35,8 @@ pub struct Finder {
     connected: bool,
     /// What [`Self::namespaces`] read from `/proc`.
     netns: Namespaces,
+    /// Namespaces that it found a thread in, but no process.
+    threads: BTreeMap<NetnsId, (Pid, u32)>,
 }
 
 /// What was found.
@@ -61,7 +64,8 @@ impl Finder {
                 Err(error) => (None, Some(error)),
             },
         };
-        Self { proc, bpf, declined, connected, netns: Namespaces::new() }
+        let (netns, threads) = (Namespaces::new(), BTreeMap::new());
+        Self { proc, bpf, declined, connected, netns, threads }
     }
 
     /// Why BPF is not used although it was wanted; with the verifier's words, where it refused a
@@ -82,9 +86,15 @@ impl Finder {
             return Part::known(leaders);
         }
         match &self.proc {
-            Ok(proc) => namespaces_by_proc(proc, &mut self.netns),
+            Ok(proc) => namespaces_by_proc(proc, &mut self.netns, &mut self.threads),
             Err(error) => Part::unreadable(no_proc(NAMESPACES, *error)),
         }
+    }
+
+    /// Network namespaces in which there is no process, but a thread of one, as far as
+    /// [`Self::namespaces`] met them: BPF finds those by their sockets.
+    pub fn thread_namespaces(&self) -> &BTreeMap<NetnsId, (Pid, u32)> {
+        &self.threads
     }
 
     /// Network namespaces in which there is no process, but a socket that this process holds with
@@ -110,9 +120,9 @@ impl Finder {
         let connected = self.connected;
         let set = InodeSet::new(wanted);
         let holders = self.kernel(|kernel| {
-            Ok(kernel
-                .files(connected)?
-                .iter()
+            // Both records have one size, so that the list is made where the other one stood.
+            let files = kernel.take_files(connected)?.into_iter();
+            Ok(files
                 .filter(|file| set.contains(file.inode))
                 .map(|file| Holder {
                     inode: file.inode,
@@ -229,6 +239,21 @@ impl Finder {
         }
     }
 
+    /// Which of these processes run a file that was deleted or replaced, as far as it costs next to
+    /// nothing to know: BPF tells it; without, the candidates are all processes if they are few.
+    pub fn stale(&self, processes: &[Process]) -> Vec<Pid> {
+        /// As many as may be looked at: four system calls each.
+        const FEW: usize = 64;
+        let pids = processes.iter().map(|process| process.pid);
+        match &self.bpf {
+            Some(bpf) if bpf.has_tasks() => {
+                pids.filter(|pid| bpf.task(*pid).is_some_and(|task| task.unlinked)).collect()
+            }
+            _ if processes.len() <= FEW => pids.collect(),
+            _ => Vec::new(),
+        }
+    }
+
     /// Fills [`Process::executable`] of these processes.
     pub fn executables(&self, processes: &mut [Process], pids: &[Pid]) -> Vec<Gap> {
         match &self.proc {
@@ -261,7 +286,11 @@ impl Found {
 const NAMESPACES: &str = "network namespaces of processes";
 
 /// The namespaces that processes are in, from the links in `/proc`.
-fn namespaces_by_proc(proc: &Proc, each: &mut Namespaces) -> Part<BTreeMap<NetnsId, Pid>> {
+fn namespaces_by_proc(
+    proc: &Proc,
+    each: &mut Namespaces,
+    threads: &mut BTreeMap<NetnsId, (Pid, u32)>,
+) -> Part<BTreeMap<NetnsId, Pid>> {
     let pids = match proc.pids() {
         Ok(pids) => pids,
         Err(error) => return Part::unreadable(no_proc(NAMESPACES, error)),
@@ -277,21 +306,50 @@ fn namespaces_by_proc(proc: &Proc, each: &mut Namespaces) -> Part<BTreeMap<Netns
             Ok(Some(netns)) => {
                 leaders.entry(netns).or_insert(pid);
                 each.insert(pid, netns);
+                for tid in proc.other_threads(pid).unwrap_or_default() {
+                    if let Ok(Some(its)) = proc.thread_netns(pid, tid)
+                        && its != netns
+                    {
+                        threads.entry(its).or_insert((pid, tid));
+                    }
+                }
             }
             Err(Errno::ACCESS | Errno::PERM) => denied.push(pid),
             // It has ended.
             Ok(None) | Err(_) => {}
         }
     }
+    threads.retain(|netns, _| !leaders.contains_key(netns));
     let denied = users_processes(proc, &denied);
     let mut gaps = denied_gap(NAMESPACES, "readlink /proc/PID/ns/net", denied);
     gaps.extend(hidepid::gap());
+    if !proc.shows_whole_host() {
+        let gap = Gap::new("network namespaces of processes outside this pid namespace", OUTSIDE);
+        // Who could not enter them anyway, as in an ordinary container, looks at its own only.
+        gaps.push(if privilege::has(CapabilitySet::SYS_ADMIN) { gap } else { gap.minor() });
+    }
     Part::with_gaps(leaders, gaps)
+}
+
+/// Why processes outside our pid namespace are missing.
+const OUTSIDE: &str = "/proc shows the processes of one pid namespace, not of the whole host";
+
+/// The gap of holders that are outside our pid namespace. Where every socket has a holder inside,
+/// as in a container with a network namespace of its own, hardly anything is missing.
+fn outside(wanted: &[Inode], holders: &[Holder]) -> Gap {
+    let mut held = wanted.iter().map(|inode| {
+        inode.0 == 0 || holders.binary_search_by_key(inode, |holder| holder.inode).is_ok()
+    });
+    if held.all(|held| held) {
+        Gap::new("further holders of sockets outside this pid namespace", OUTSIDE).minor()
+    } else {
+        Gap::new("holders of sockets outside this pid namespace", OUTSIDE)
+    }
 }
 
 /// Finds holders by walking over `/proc`.
 fn by_proc(proc: &Proc, wanted: &[Inode], netns: &Namespaces) -> Found {
-    let Walk { holders, denied, .. } = match walk::walk(proc, wanted) {
+    let Walk { holders, denied, not_compared, .. } = match walk::walk(proc, wanted) {
         Ok(walk) => walk,
         Err(error) => return Found::unreadable(error),
     };
@@ -300,6 +358,13 @@ fn by_proc(proc: &Proc, wanted: &[Inode], netns: &Namespaces) -> Found {
         let denied = users_processes(proc, &denied);
         gaps = denied_gap("holders of sockets", "read /proc/PID/fd", denied);
         gaps.extend(hidepid::gap());
+        if !proc.shows_whole_host() {
+            gaps.push(outside(wanted, &holders));
+        }
+        if !not_compared.is_empty() {
+            let what = "further holders of sockets among threads with descriptors of their own";
+            gaps.push(Gap::new(what, "kcmp: not told by the kernel").minor());
+        }
     }
     let mut text = Vec::new();
     let pids = holders.iter().map(|holder| holder.pid);

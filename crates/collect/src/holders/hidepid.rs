@@ -1,12 +1,17 @@
 //! Whether `/proc` hides processes from us (proc(5), mount option `hidepid`).
 
 use facts::{Gap, Remedy};
+use rustix::thread::CapabilitySet;
 
+use super::privilege;
 use crate::mountinfo::{self, Mount};
 
 /// A gap, if the processes that we see may be fewer than there are.
+///
+/// Shown is what we may trace (`fs/proc/base.c`, `has_pid_permissions`), so that it is not root to
+/// whom nothing is hidden, but `CAP_SYS_PTRACE` over every process.
 pub(super) fn gap() -> Option<Gap> {
-    if rustix::process::geteuid().is_root() {
+    if privilege::has(CapabilitySet::SYS_PTRACE) {
         return None;
     }
     // Unreadable only where /proc is not there, which is told elsewhere.

@@ -24,6 +24,7 @@ mod hidepid;
 mod inodes;
 mod io_uring;
 mod kernel;
+mod privilege;
 mod procfs;
 mod stat;
 #[cfg(test)]

@@ -9,7 +9,7 @@ use rustix::fs::{AtFlags, Mode, OFlags, PROC_SUPER_MAGIC, RawDir, Stat};
 use rustix::io::Errno;
 use rustix::thread::CapabilitySet;
 
-use super::stat;
+use super::{privilege, stat};
 
 /// Room for directory entries: 24 bytes and a short name each, so about 500 of them in one call.
 const DIRECTORY_BYTES: usize = 16 * 1024;
@@ -52,6 +52,20 @@ impl Proc {
                 .is_some_and(|pid| rustix::process::test_kill_process(pid) == Err(Errno::PERM))
     }
 
+    /// Whether these are the processes of the whole host: those of the initial pid namespace.
+    ///
+    /// What `/proc` shows are the processes of the pid namespace that it was mounted in, where pid 1
+    /// always is itself. Whoever may not ask about that one is taken to be in the same.
+    pub(super) fn shows_whole_host(&self) -> bool {
+        let inode = |path: &str| {
+            let text = rustix::fs::readlinkat(&self.dir, path, Vec::new()).ok()?;
+            numbered(text.as_bytes(), b"pid:")
+        };
+        let namespace = inode("1/ns/pid").or_else(|| inode("thread-self/ns/pid"));
+        // Without any there is only one: the kernel has none (CONFIG_PID_NS is not set).
+        namespace.is_none_or(|inode| inode == privilege::PROC_PID_INIT_INO)
+    }
+
     /// Whether a process is there and no thread of the kernel.
     pub(super) fn is_users(&self, pid: Pid, text: &mut Vec<u8>) -> bool {
         // Threads of the kernel are in process group 0; so is, seen from inside a pid namespace, a
@@ -84,8 +98,20 @@ impl Proc {
         rustix::fs::openat(&self.dir, path, directory(), Mode::empty())
     }
 
+    /// The ids of the threads of a process beside its first; empty if there is only that one.
+    pub(super) fn other_threads(&self, pid: Pid) -> Result<Vec<u32>, Errno> {
+        // The link count of the directory is 2 and one for each thread (fs/proc/base.c,
+        // proc_task_getattr): one call tells whether there is more than one.
+        if self.stat(pid, "task")?.st_nlink <= 3 {
+            return Ok(Vec::new());
+        }
+        let mut threads = self.threads(pid)?;
+        threads.retain(|tid| *tid != pid.0);
+        Ok(threads)
+    }
+
     /// The ids of the threads of a process.
-    pub(super) fn threads(&self, pid: Pid) -> Result<Vec<u32>, Errno> {
+    fn threads(&self, pid: Pid) -> Result<Vec<u32>, Errno> {
         let dir = rustix::fs::openat(&self.dir, format!("{pid}/task"), directory(), Mode::empty())?;
         let mut tids = Vec::new();
         entries(&dir, |name| tids.extend(number::<u32>(name.to_bytes())))?;
@@ -141,9 +167,18 @@ impl Proc {
 
     /// The network namespace that a process is in; none for a zombie, which is in none.
     pub(super) fn netns(&self, pid: Pid) -> Result<Option<NetnsId>, Errno> {
-        self.link(pid, "ns/net")
-            .map(|text| numbered(&text, b"net:").and_then(|n| n.try_into().ok()).map(NetnsId))
+        self.link(pid, "ns/net").map(|text| netns(&text))
     }
+
+    /// The network namespace that one thread of a process is in.
+    pub(super) fn thread_netns(&self, pid: Pid, tid: u32) -> Result<Option<NetnsId>, Errno> {
+        self.link(pid, &format!("task/{tid}/ns/net")).map(|text| netns(&text))
+    }
+}
+
+/// The inode in the text of a link `ns/net`.
+fn netns(text: &[u8]) -> Option<NetnsId> {
+    numbered(text, b"net:").and_then(|number| number.try_into().ok()).map(NetnsId)
 }
 
 /// A pid as system calls take it.

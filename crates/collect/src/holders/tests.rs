@@ -222,6 +222,32 @@ fn executables_and_arguments() {
     assert_eq!(executable(), is(true, false));
 }
 
+/// BPF tells which processes run a file that has no name any more, and of no other that it does:
+/// neither of those whose file is there, nor of threads of the kernel, which have none.
+#[test]
+fn stale_executables() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("x");
+    std::fs::copy(sleep_program(), &program).unwrap();
+    let socket = listener();
+    let child = Sleeper::new(&program, socket.try_clone().unwrap(), 0);
+    wait_for_exec(child.pid(), &program);
+    let stale = || {
+        let mut finder = Finder::open(Method::Fastest, false);
+        let found = finder.holders(&[inode(&socket)]);
+        assert_eq!(found.method, HolderMethod::Bpf);
+        let kernel_thread = Process { pid: Pid(2), ..process(&found, child.pid()).clone() };
+        let mut processes = found.processes.items().to_vec();
+        processes.push(kernel_thread);
+        let mut stale = finder.stale(&processes);
+        stale.retain(|pid| [child.pid(), own_pid(), Pid(2)].contains(pid));
+        stale
+    };
+    assert_eq!(stale(), []);
+    std::fs::remove_file(&program).unwrap();
+    assert_eq!(stale(), [child.pid()]);
+}
+
 /// A thread with a table of descriptors of its own: `/proc/PID/fd` does not show it.
 #[test]
 fn a_socket_that_only_one_thread_holds() {
@@ -235,6 +261,44 @@ fn a_socket_that_only_one_thread_holds() {
     });
     let (inode, fd) = told.recv().unwrap();
     check(&[inode], vec![holder(inode, own_pid(), fd)]);
+    drop(end);
+    other.join().unwrap();
+}
+
+/// Also when a process holds it as well.
+#[test]
+fn a_socket_that_a_process_and_a_thread_hold() {
+    let (tell, told) = mpsc::channel();
+    let (end, ended) = mpsc::channel::<()>();
+    let other = thread::spawn(move || {
+        unshare(UnshareFlags::FILES);
+        let socket = listener();
+        let child = Sleeper::new(sleep_program(), socket.try_clone().unwrap(), 0);
+        tell.send((inode(&socket), socket.as_raw_fd(), child.pid())).unwrap();
+        ended.recv().unwrap_err();
+    });
+    let (inode, fd, child) = told.recv().unwrap();
+    check(&[inode], vec![holder(inode, own_pid(), fd), holder(inode, child, 0)]);
+    drop(end);
+    other.join().unwrap();
+}
+
+/// A thread in a namespace of its own leads there without BPF too.
+#[test]
+fn a_namespace_that_only_one_thread_is_in() {
+    let (tell, told) = mpsc::channel();
+    let (end, ended) = mpsc::channel::<()>();
+    let other = thread::spawn(move || {
+        unshare(UnshareFlags::NEWNET);
+        let id = std::fs::metadata("/proc/thread-self/ns/net").unwrap().ino();
+        tell.send((NetnsId(id.try_into().unwrap()), rustix::thread::gettid())).unwrap();
+        ended.recv().unwrap_err();
+    });
+    let (netns, tid) = told.recv().unwrap();
+    let mut finder = Finder::open(Method::Proc, false);
+    assert!(!finder.namespaces().value().unwrap().contains_key(&netns));
+    let lead = (own_pid(), tid.as_raw_nonzero().get().unsigned_abs());
+    assert_eq!(finder.thread_namespaces().get(&netns), Some(&lead));
     drop(end);
     other.join().unwrap();
 }
@@ -487,12 +551,85 @@ fn an_ordinary_user_is_told_of_how_many_processes_it_is_refused() {
     .unwrap();
 }
 
+/// Where `/proc` shows the processes of one pid namespace only, that others may hold a socket is a
+/// gap: one to be shown if nobody in it does.
+#[test]
+fn another_pid_namespace_is_not_the_whole_host() {
+    let (held, unheld) = (listener(), listener());
+    let child = Command::new("unshare")
+        .args(["-fp", "--mount-proc", "--kill-child", "sleep", "1000"])
+        .stdin(Stdio::from(OwnedFd::from(held.try_clone().unwrap())))
+        .spawn()
+        .unwrap();
+    let child = Sleeper(child);
+    let find = |wanted: Inode| {
+        let mut finder = Finder::open(Method::Proc, false);
+        (finder.holders(&[wanted]).holders, finder.namespaces().gaps().to_vec())
+    };
+    let gaps = find(inode(&unheld)).0.gaps().to_vec();
+    assert!(!gaps.iter().any(|gap| gap.what.contains("pid namespace")), "{gaps:?}");
+    let [of_held, of_unheld] = thread::scope(|scope| {
+        let look_from_there = || {
+            unshare(UnshareFlags::NEWNS);
+            let deadline = Instant::now() + Duration::from_secs(10);
+            // We are not among the processes that are shown there.
+            let is_there = || {
+                std::fs::metadata("/proc/self").is_err()
+                    && std::fs::read_link("/proc/1/exe").is_ok_and(|exe| exe.ends_with("sleep"))
+            };
+            while !is_there() {
+                assert!(Instant::now() < deadline, "sleep(1) does not run");
+                let path = format!("/proc/{}/ns/mnt", child.pid());
+                // Once inside, this path leads nowhere.
+                if let Ok(namespace) = std::fs::File::open(path) {
+                    let kind = Some(rustix::thread::LinkNameSpaceType::Mount);
+                    rustix::thread::move_into_link_name_space(namespace.as_fd(), kind).unwrap();
+                }
+                thread::sleep(Duration::from_millis(5));
+            }
+            [find(inode(&held)), find(inode(&unheld))]
+        };
+        scope.spawn(look_from_there).join().unwrap()
+    });
+    let check =
+        |found: &(Part<Vec<Holder>>, Vec<facts::Gap>), holders: usize, minor, what: &str| {
+            assert_eq!(found.0.items().len(), holders);
+            let gaps: Vec<_> =
+                found.0.gaps().iter().map(|gap| (gap.what.as_str(), gap.minor)).collect();
+            assert_eq!(gaps, [(what, minor)]);
+            let namespaces: Vec<_> = found.1.iter().map(|gap| gap.what.as_str()).collect();
+            assert_eq!(namespaces, ["network namespaces of processes outside this pid namespace"]);
+        };
+    check(&of_held, 1, true, "further holders of sockets outside this pid namespace");
+    check(&of_unheld, 0, false, "holders of sockets outside this pid namespace");
+}
+
 /// Mounts `/proc` anew, in the mount namespace of this thread, so that it hides processes.
 fn hide_processes() {
     use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
     let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
     mount_change("/", private).unwrap();
     mount("proc", "/proc", "proc", MountFlags::empty(), Some(c"hidepid=invisible")).unwrap();
+}
+
+/// Root without the right to trace is hidden processes from like anyone.
+#[test]
+fn root_without_capabilities_is_told_of_hidden_processes() {
+    thread::spawn(|| {
+        unshare(UnshareFlags::NEWNS);
+        hide_processes();
+        let hides = || {
+            let gaps = Finder::open(Method::Proc, false).namespaces().gaps().to_vec();
+            gaps.iter().any(|gap| gap.what == "processes of other users")
+        };
+        assert!(!hides());
+        let mut sets = rustix::thread::capabilities(None).unwrap();
+        sets.effective.remove(rustix::thread::CapabilitySet::SYS_PTRACE);
+        rustix::thread::set_capabilities(None, sets).unwrap();
+        assert!(hides());
+    })
+    .join()
+    .unwrap();
 }
 
 /// Gives up all privileges of this thread alone: the system call, unlike the function of the C

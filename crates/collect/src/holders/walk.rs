@@ -19,6 +19,9 @@ pub(super) struct Walk {
     pub(super) rings: Vec<(Pid, u32)>,
     /// Processes whose descriptors we may not see.
     pub(super) denied: Vec<Pid>,
+    /// Threads of which the kernel does not tell whether they have descriptors of their own. Only
+    /// sockets that nobody else holds were looked for there.
+    pub(super) not_compared: Vec<(Pid, u32)>,
 }
 
 /// Walks over all processes.
@@ -33,17 +36,18 @@ pub(super) fn walk(proc: &Proc, wanted: &[Inode]) -> Result<Walk, Errno> {
     let mut walk = Walk { denied: refused, ..Walk::default() };
     for &pid in &pids {
         walk.visit(proc, pid, None, &set);
+        if walk.denied.last() != Some(&pid) {
+            walk.visit_threads(proc, pid, &set);
+        }
     }
     walk.finish();
-    // Nearly always all sockets have a holder by now. What has none may be held by a thread with
-    // descriptors of its own (clone without CLONE_FILES, unshare(2)), or by the threads of a
-    // process whose first thread has ended: its `/proc/PID/fd` is empty.
+    // Reading tables that nobody knows to differ is for sockets that have no holder by now.
     let unheld: Vec<Inode> =
         wanted.iter().copied().filter(|inode| inode.0 != 0 && !walk.holds(*inode)).collect();
-    if !unheld.is_empty() {
+    if !unheld.is_empty() && !walk.not_compared.is_empty() {
         let set = InodeSet::new(&unheld);
-        for &pid in &pids {
-            walk.visit_threads(proc, pid, &set);
+        for (pid, tid) in walk.not_compared.clone() {
+            walk.visit(proc, pid, Some(tid), &set);
         }
         walk.finish();
     }
@@ -131,17 +135,31 @@ impl Walk {
         Ok(())
     }
 
-    /// Reads the descriptors of those threads of a process that do not share them with the first.
+    /// Reads the descriptors of those threads of a process that do not share them with the first:
+    /// they have their own (clone without `CLONE_FILES`, unshare(2)), or the first thread has ended
+    /// and `/proc/PID/fd` is empty.
     fn visit_threads(&mut self, proc: &Proc, pid: Pid, wanted: &InodeSet) {
-        // The link count of the directory is 2 and one for each thread (fs/proc/base.c,
-        // proc_task_getattr): one call tells whether there is more than one.
-        if proc.stat(pid, "task").is_ok_and(|stat| stat.st_nlink <= 3) {
-            return;
-        }
-        let others = proc.threads(pid).unwrap_or_default();
-        for tid in others.into_iter().filter(|tid| *tid != pid.0) {
-            if !shares_descriptors(pid.0, tid) {
-                self.visit(proc, pid, Some(tid), wanted);
+        let others = match proc.other_threads(pid) {
+            Ok(others) => others,
+            Err(Errno::ACCESS | Errno::PERM) => return self.denied.push(pid),
+            // It has ended.
+            Err(_) => return,
+        };
+        // The thread whose table was read last. Where the first thread has ended, all others share
+        // one with each other.
+        let mut last = pid.0;
+        for tid in others {
+            match shares_descriptors(pid.0, tid).and_then(|with_first| {
+                Ok(with_first || last != pid.0 && shares_descriptors(last, tid)?)
+            }) {
+                Ok(true) => {}
+                Ok(false) => {
+                    self.visit(proc, pid, Some(tid), wanted);
+                    last = tid;
+                }
+                // One of the two has ended.
+                Err(Errno::SRCH) => {}
+                Err(_) => self.not_compared.push((pid, tid)),
             }
         }
     }
@@ -157,9 +175,11 @@ impl Walk {
     }
 }
 
-/// Whether two threads have one table of descriptors. "No" if the kernel does not tell: reading a
-/// table twice costs time, and finds nothing new.
-fn shares_descriptors(one: u32, other: u32) -> bool {
+/// Whether two threads have one table of descriptors.
+///
+/// # Errors
+/// Of kcmp(2): a kernel may lack it (`CONFIG_KCMP`), and containers forbid it.
+fn shares_descriptors(one: u32, other: u32) -> Result<bool, Errno> {
     /// `KCMP_FILES` (`include/uapi/linux/kcmp.h`).
     const KCMP_FILES: libc::c_long = 2;
     let number = |pid: u32| libc::c_long::from(libc::c_int::try_from(pid).unwrap_or(-1));
@@ -169,5 +189,10 @@ fn shares_descriptors(one: u32, other: u32) -> bool {
     let order = unsafe {
         libc::syscall(libc::SYS_kcmp, number(one), number(other), KCMP_FILES, unused, unused)
     };
-    order == 0
+    // Otherwise how they are ordered: 1 and 2, or 3 for "not equal".
+    if order < 0 {
+        let error = std::io::Error::last_os_error();
+        return Err(Errno::from_io_error(&error).unwrap_or(Errno::NOSYS));
+    }
+    Ok(order == 0)
 }

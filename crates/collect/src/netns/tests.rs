@@ -21,7 +21,8 @@ fn a_plain_file_is_a_gap() {
     std::fs::write(folder.path().join("stale"), "").unwrap();
     let same = folder.path().join("..").join(folder.path().file_name().unwrap());
     let (namespaces, gaps) = find_in(&Leads::default(), false, &[folder.path(), &same]);
-    assert!(namespaces.iter().all(|n| n.own || n.host), "{namespaces:?}");
+    let stale = |n: &Namespace| n.names.iter().any(|name| name == "stale");
+    assert!(!namespaces.iter().any(stale), "{namespaces:?}");
     assert_eq!(gaps.len(), 1);
     assert!(gaps[0].why.contains("stale: not a namespace"), "{gaps:?}");
 }
@@ -59,6 +60,36 @@ fn a_name_leads_to_its_namespace() {
     assert_eq!(found.0.label(), "network namespace blue");
     assert_eq!((found.0.host, found.0.own, found.0.leader), (false, false, None));
     assert_eq!(found.1, id);
+}
+
+/// Mounted in a place that nobody knows, and one more mount hidden below another file system.
+#[test]
+fn a_mount_leads_to_its_namespace() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    std::fs::write(at("green one"), "").unwrap();
+    std::fs::create_dir(at("covered")).unwrap();
+    std::fs::write(at("covered/red"), "").unwrap();
+    let (seen, hidden) = (made(), made());
+    let id = |file: &File| id(file.metadata().unwrap().ino()).unwrap();
+    let look = || {
+        #[allow(unsafe_code, reason = "unshare of a namespace has no safe wrapper")]
+        // SAFETY: the thread leaves its mount namespace only, not its descriptors.
+        unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWNS) }
+            .expect("unshare(CLONE_NEWNS): this test needs root");
+        mount(&["--make-rprivate", "/"]);
+        let fd = |file: &File| format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd());
+        mount(&["--bind", &fd(&seen), &at("green one")]);
+        mount(&["--bind", &fd(&hidden), &at("covered/red")]);
+        mount(&["-t", "tmpfs", "none", &at("covered")]);
+        let (namespaces, _) = find(&Leads::default(), false);
+        let found = namespaces.iter().find(|n| n.id == id(&seen)).expect("found");
+        assert_eq!(found.names, ["green one"]);
+        assert_eq!(found.enter(own).unwrap().unwrap(), id(&seen));
+        assert!(namespaces.iter().all(|n| n.id != id(&hidden)), "{namespaces:?}");
+        assert!(find(&Leads::default(), true).0.iter().all(|n| n.own));
+    };
+    std::thread::scope(|scope| scope.spawn(look).join().unwrap());
 }
 
 /// One process that is said to be in a namespace.

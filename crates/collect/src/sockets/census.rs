@@ -2,6 +2,10 @@
 //! `/proc/net/protocols` (kernel `net/core/sock.c`, `proto_seq_show`) and `/proc/net/sockstat`
 //! (`net/ipv4/proc.c`, `sockstat_seq_show`).
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use facts::Gap;
+
 use super::transport::IpFamily;
 
 /// What the search for TCP sockets that are only bound may cost, in µs.
@@ -17,21 +21,63 @@ const VISITS_PER_US: u64 = 5;
 /// The first kernel that counts the MPTCP sockets in use.
 const COUNTS_MPTCP: (u32, u32) = (6, 3);
 
-/// How many TCP sockets there are on the host, if a search through all of them for each of these
-/// namespaces costs too much.
-pub(crate) fn too_many_tcp(namespaces: usize) -> Option<u64> {
-    let text = std::fs::read("/proc/thread-self/net/sockstat").ok()?;
-    let allocated = allocated(&text)?;
-    let namespaces = u64::try_from(namespaces).ok()?;
-    let cost_us = namespaces.saturating_mul(BUCKETS_US + allocated / VISITS_PER_US);
-    (cost_us > BUDGET_US).then_some(allocated)
+/// Decides for each namespace whether to look for TCP sockets that are only bound.
+#[derive(Debug)]
+pub(crate) struct Search {
+    /// Whatever it costs.
+    always: bool,
+    /// What may still be spent, in µs.
+    budget_us: AtomicU64,
+    /// In how many namespaces that was not enough.
+    left_out: AtomicU64,
 }
 
-/// `TCP: inuse N orphan N tw N alloc N mem N`: `alloc` is the number of all namespaces.
-fn allocated(text: &[u8]) -> Option<u64> {
+impl Search {
+    /// With `always` unset, as long as it is cheap.
+    pub(crate) fn new(always: bool) -> Self {
+        Self { always, budget_us: AtomicU64::new(BUDGET_US), left_out: AtomicU64::new(0) }
+    }
+
+    /// Whether to look in the calling thread's namespace. To be asked before a socket is opened in
+    /// it: where there is none at all, none is bound.
+    pub(crate) fn is_worth_it(&self) -> bool {
+        let text = std::fs::read("/proc/thread-self/net/sockstat");
+        self.always || text.map_or(true, |text| self.affords(&text))
+    }
+
+    /// The same from the text of `/proc/net/sockstat`.
+    fn affords(&self, text: &[u8]) -> bool {
+        let Some(allocated) = number(text, b"TCP:", b"alloc") else { return true };
+        // Those that are only bound are not among the TCP sockets in use, but among all.
+        if number(text, b"sockets:", b"used") == Some(0) {
+            return false;
+        }
+        let cost_us = BUCKETS_US.saturating_add(allocated / VISITS_PER_US);
+        let spend = |budget: u64| budget.checked_sub(cost_us);
+        let affords =
+            self.budget_us.fetch_update(Ordering::Relaxed, Ordering::Relaxed, spend).is_ok();
+        if !affords {
+            self.left_out.fetch_add(1, Ordering::Relaxed);
+        }
+        affords
+    }
+
+    /// What was not looked for.
+    pub(crate) fn gap(&self) -> Option<Gap> {
+        let namespaces = self.left_out.load(Ordering::Relaxed);
+        let why =
+            format!("not looked for in {namespaces} network namespaces; --all looks for them");
+        (namespaces > 0)
+            .then(|| Gap::new("TCP sockets that are bound but do not listen", why).minor())
+    }
+}
+
+/// A number of a line such as `TCP: inuse N orphan N tw N alloc N mem N`: `alloc` is the number of
+/// all namespaces. `sockets: used N` is that of all sockets of programs in this one.
+fn number(text: &[u8], line: &[u8], name: &[u8]) -> Option<u64> {
     let mut lines = text.split(|&byte| byte == b'\n');
-    let mut fields = fields(lines.find_map(|line| line.strip_prefix(b"TCP:"))?);
-    fields.find(|field| field == b"alloc")?;
+    let mut fields = fields(lines.find_map(|text| text.strip_prefix(line))?);
+    fields.find(|field| *field == name)?;
     std::str::from_utf8(fields.next()?).ok()?.parse().ok()
 }
 
@@ -116,14 +162,36 @@ mod tests {
     }
 
     #[test]
-    fn tcp() {
+    fn numbers() {
         let text =
             b"sockets: used 17\nTCP: inuse 1 orphan 0 tw 0 alloc 200016 mem 183\nUDP: inuse 0\n";
-        assert_eq!(allocated(text), Some(200_016));
+        assert_eq!(number(text, b"TCP:", b"alloc"), Some(200_016));
+        assert_eq!(number(text, b"sockets:", b"used"), Some(17));
         for garbage in ["", "TCP:", "TCP: alloc", "TCP: alloc x", "TCP: inuse 5"] {
-            assert_eq!(allocated(garbage.as_bytes()), None, "{garbage}");
+            assert_eq!(number(garbage.as_bytes(), b"TCP:", b"alloc"), None, "{garbage}");
         }
-        // More namespaces than any budget allows, however few sockets there are.
-        assert!(too_many_tcp(1_000_000).is_some());
+    }
+
+    /// Asks for so many namespaces with these numbers, and checks in how many of them to look.
+    fn check_search(search: &Search, namespaces: usize, used: u64, alloc: u64, expect: usize) {
+        let text =
+            format!("sockets: used {used}\nTCP: inuse 0 orphan 0 tw 0 alloc {alloc} mem 1\n");
+        let looked = (0..namespaces).filter(|_| search.affords(text.as_bytes())).count();
+        assert_eq!(looked, expect, "{namespaces} {text}");
+    }
+
+    #[test]
+    fn searches() {
+        let search = Search::new(false);
+        check_search(&search, 1000, 0, 100, 0);
+        assert_eq!(search.gap(), None);
+        check_search(&search, 40, 3, 100, 31);
+        let gap = search.gap().unwrap();
+        assert!(gap.minor && gap.why.starts_with("not looked for in 9 network"), "{gap:?}");
+        // The walk over a large table is too much at once, and that over a small one then is not.
+        let search = Search::new(false);
+        check_search(&search, 1, 3, 200_000, 0);
+        check_search(&search, 1, 3, 100, 1);
+        assert!(Search::new(true).is_worth_it());
     }
 }

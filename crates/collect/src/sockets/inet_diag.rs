@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use facts::{Endpoint, Inode, NetnsId, Port, Protocol, Queue, Socket};
+use facts::{Endpoint, Inode, NetnsId, Port, Protocol, Queue, Socket, State};
 
 use super::transport::{IpFamily, Row, TCP, Transport, is_wanted};
 use crate::netlink::{Attribute, Attributes, Malformed, Message, Query, Reader, Sink};
@@ -219,31 +219,60 @@ fn sockaddr(bytes: &[u8]) -> Option<std::net::IpAddr> {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct MptcpSockets {
     inodes: BTreeSet<Inode>,
+    /// Where those listen that do. Connections need none: the TCP sockets below one are its paths.
+    listeners: BTreeSet<(Inode, Endpoint)>,
     /// The ends of those without an inode: connections that were not accepted yet.
     nameless: BTreeSet<(Endpoint, Option<Endpoint>)>,
 }
 
+/// What is known of a TCP socket from the MPTCP sockets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Below {
+    /// It is below none of them.
+    None,
+    /// It is below one that shows the same.
+    Same,
+    /// It is below one that listens somewhere else.
+    Elsewhere,
+}
+
 impl MptcpSockets {
-    /// Takes them from a listing of MPTCP.
-    pub(crate) fn new(sockets: &[Socket]) -> Self {
+    /// Takes them from a listing of MPTCP, and removes what says less than the TCP sockets below.
+    ///
+    /// The kernel's own listener for an endpoint that has a port (`ip mptcp endpoint add … port`)
+    /// is bound below only: its own row has no address and port 0, where nothing can listen
+    /// (`net/mptcp/pm_kernel.c`, `mptcp_pm_nl_create_listen_socket`).
+    pub(crate) fn take(sockets: &mut Vec<Socket>) -> Self {
         let mut known = Self::default();
-        for socket in sockets {
+        for socket in &*sockets {
             if socket.inode == Inode(0) {
                 known.nameless.insert((socket.local, socket.peer));
             } else {
                 known.inodes.insert(socket.inode);
+                if socket.state == State::Listen {
+                    known.listeners.insert((socket.inode, socket.local));
+                }
             }
         }
+        sockets.retain(|socket| socket.state != State::Listen || socket.local.port != Port(0));
         known
     }
 
     /// Whether a TCP socket is below one of them.
     #[inline]
-    fn covers(&self, socket: &Socket) -> bool {
-        if socket.inode == Inode(0) {
+    fn below(&self, socket: &Socket) -> Below {
+        let covers = if socket.inode == Inode(0) {
             self.nameless.contains(&(socket.local, socket.peer))
         } else {
             self.inodes.contains(&socket.inode)
+        };
+        let listens = socket.state == State::Listen;
+        if !covers {
+            Below::None
+        } else if listens && !self.listeners.contains(&(socket.inode, socket.local)) {
+            Below::Elsewhere
+        } else {
+            Below::Same
         }
     }
 }
@@ -286,11 +315,11 @@ impl<'a> Listing<'a> {
             return Ok(());
         }
         if self.transport.protocol == Protocol::TCP {
-            if self.mptcp.covers(&socket) {
-                return Ok(());
-            }
-            if entry.is_subflow {
-                socket.protocol = Protocol::MPTCP;
+            match self.mptcp.below(&socket) {
+                Below::Same => return Ok(()),
+                Below::Elsewhere => socket.protocol = Protocol::MPTCP,
+                Below::None if entry.is_subflow => socket.protocol = Protocol::MPTCP,
+                Below::None => {}
             }
         }
         self.sockets.push(socket);

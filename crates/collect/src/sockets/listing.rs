@@ -70,7 +70,7 @@ pub(super) fn list_over(
     };
     for (bit, transport) in TRANSPORTS.iter().enumerate() {
         if transport.protocol == Protocol::TCP {
-            listing.mptcp = MptcpSockets::new(&listing.found.sockets);
+            listing.mptcp = MptcpSockets::take(&mut listing.found.sockets);
             if listing.tcp().is_ok() {
                 continue;
             }

@@ -35,6 +35,7 @@ use std::io;
 use facts::{Gap, KernelOwner, NetNamespace, NetnsId, Part, Remedy, Socket};
 
 use crate::netns::{self, Leads, Namespace};
+use census::Search;
 use inet_diag::Ask;
 use kernel_owners::{Families, Owners};
 use listing::{Handlers, Listed};
@@ -45,6 +46,9 @@ pub struct Request {
     /// Sockets that have a peer too, and those that are not bound; otherwise only what listens,
     /// receives from anyone, or is bound.
     pub connected: bool,
+    /// TCP sockets that are bound but do not listen, whatever it costs to look for them; otherwise
+    /// only where it is cheap. Part of `connected`.
+    pub inactive: bool,
     /// Only the network namespace of the calling thread.
     pub this_netns_only: bool,
 }
@@ -72,34 +76,25 @@ pub fn own_netns() -> io::Result<NetnsId> {
 /// caller's own and pid 1's are found without it.
 pub fn collect(request: &Request, leads: &Leads) -> Found {
     let (namespaces, gaps) = netns::find(leads, request.this_netns_only);
-    let (ask, left_out) = ask(*request, namespaces.len());
-    let kernel = Kernel { ask, handlers: Handlers::default(), families: Families::default() };
+    let kernel = Kernel {
+        connected: request.connected,
+        search: Search::new(request.connected || request.inactive),
+        handlers: Handlers::default(),
+        families: Families::default(),
+    };
     let mut found = Collection::default();
     for namespace in &namespaces {
         let looked = namespace.enter(|| Looked::at(namespace, &kernel, &namespaces));
         found.add(namespace, looked);
     }
-    Found { left_out, ..found.finish(&namespaces, gaps) }
-}
-
-/// What to ask sock_diag for, and what that leaves out.
-fn ask(request: Request, namespaces: usize) -> (Ask, Vec<Gap>) {
-    let mut left_out = Vec::new();
-    if !request.connected
-        && let Some(count) = census::too_many_tcp(namespaces)
-    {
-        let why = format!("not looked for among {count} TCP sockets; --connected looks for them");
-        let gap = Gap::new("TCP sockets that are bound but do not listen", why);
-        left_out.push(gap.minor());
-    }
-    let inactive = left_out.is_empty();
-    (Ask { connected: request.connected, inactive, subflows: false }, left_out)
+    Found { left_out: kernel.search.gap().into_iter().collect(), ..found.finish(&namespaces, gaps) }
 }
 
 /// What is the same in every namespace, and so asked once.
 #[derive(Debug)]
 struct Kernel {
-    ask: Ask,
+    connected: bool,
+    search: Search,
     handlers: Handlers,
     families: Families,
 }
@@ -114,7 +109,9 @@ struct Looked {
 impl Looked {
     /// Reads everything, on a thread that is inside `namespace`.
     fn at(namespace: &Namespace, kernel: &Kernel, all: &[Namespace]) -> Self {
-        let listed = listing::list(namespace, kernel.ask, &kernel.handlers);
+        let inactive = kernel.search.is_worth_it();
+        let ask = Ask { connected: kernel.connected, inactive, subflows: false };
+        let listed = listing::list(namespace, ask, &kernel.handlers);
         let links = links::read(namespace);
         let owners = kernel_owners::read(namespace, &links.owning, all, &kernel.families);
         Self { listed, links, owners }

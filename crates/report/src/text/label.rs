@@ -83,8 +83,10 @@ pub(super) fn of_connection_into(
     socket: &facts::Socket,
     text: &mut Text,
 ) {
-    let held = std::iter::once(judgement.held_connection(socket));
-    owners_into(judgement.snapshot, held, judgement.holders_of_connection(socket), text);
+    // One search in most cases: nearly all have a holder.
+    let mut holders = judgement.holders_of_connection(socket).peekable();
+    let held = holders.peek().is_none().then(|| judgement.held_connection(socket));
+    owners_into(judgement.snapshot, held.into_iter(), holders, text);
 }
 
 /// An owner, how many processes it has and the first of them.

@@ -87,7 +87,7 @@ fn processes<const N: usize>(leaders: [(NetnsId, Pid); N]) -> Leads {
 
 /// What is in the calling thread's namespace.
 fn look(connected: bool) -> Found {
-    let request = Request { connected, this_netns_only: true };
+    let request = Request { connected, this_netns_only: true, ..Request::default() };
     let found = collect(&request, &Leads::default());
     assert!(found.sockets.is_complete(), "{:?}", found.namespaces);
     assert_eq!(found.namespaces.items().len(), 1);
@@ -181,6 +181,43 @@ fn mptcp() {
             ],
         );
     });
+}
+
+/// The kernel listens for an endpoint by itself: its MPTCP socket does not say where.
+#[test]
+fn mptcp_endpoints_with_a_port() {
+    inside(|| {
+        ip("link set lo up");
+        ip("addr add 10.9.9.1/24 dev lo");
+        ip("mptcp endpoint add 10.9.9.1 port 8200 signal");
+        let _opened = listener("0.0.0.0:1008", Some(ipproto::MPTCP));
+        for connected in [false, true] {
+            check(
+                look(connected).sockets.items(),
+                &[
+                    "mptcp Inet Stream Listen 0.0.0.0:1008 0/7",
+                    "mptcp Inet Stream Listen 10.9.9.1:8200 0/1024",
+                ],
+            );
+        }
+    });
+}
+
+/// Whoever asks for them gets them, however many namespaces there are.
+#[test]
+fn bound_tcp_sockets_among_many_namespaces() {
+    let others: Vec<Resident> = (0..40).map(|_| inside(Resident::new)).collect();
+    let (resident, _bound) = inside(|| {
+        let socket = bound("0.0.0.0:1006", SocketType::STREAM, None);
+        (Resident::new(), socket)
+    });
+    let leads: Vec<_> = others.iter().chain([&resident]).map(Resident::leader).collect();
+    let leads = Leads { processes: leads.into_iter().collect(), ..Leads::default() };
+    let (id, _) = resident.leader();
+    let found = collect(&Request { inactive: true, ..Request::default() }, &leads);
+    let there = found.sockets.items().iter().filter(|socket| socket.netns == id);
+    check(there, &["tcp Inet Stream Bound 0.0.0.0:1006"]);
+    assert_eq!(found.left_out, []);
 }
 
 #[test]

@@ -68,11 +68,11 @@ fn tcp() {
 #[test]
 #[cfg(target_endian = "little")]
 fn an_mptcp_listener_is_one_row() {
-    let (mptcp, ended) = list(&fixture!("mptcp"), MPTCP, false, &MptcpSockets::default());
+    let (mut mptcp, ended) = list(&fixture!("mptcp"), MPTCP, false, &MptcpSockets::default());
     assert_eq!(ended, Ok(true));
     check(&mptcp, &["mptcp Inet Stream Listen 0.0.0.0:22 0/7"]);
     // TCP shows it with the same inode; there it is left out.
-    let (tcp, _) = list(&fixture!("tcp"), TCP, false, &MptcpSockets::new(&mptcp));
+    let (tcp, _) = list(&fixture!("tcp"), TCP, false, &MptcpSockets::take(&mut mptcp));
     assert_eq!(tcp.len(), 5);
     assert!(tcp.iter().all(|s| s.local.port != Port(22) && s.protocol == Protocol::TCP));
     // Where MPTCP has no handler, TCP tells what is below it.
