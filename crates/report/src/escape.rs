@@ -205,6 +205,8 @@ impl Text {
         while rest.width() > width {
             let (head, tail) = rest.split_at(break_at(rest, width));
             if tail.is_empty() {
+                // Only the spaces at its end were too much, or one wide character.
+                rest = head.trim_end_matches(' ');
                 break;
             }
             lines.push(Self(Cow::Owned(head.trim_end_matches(' ').to_owned())));
@@ -306,6 +308,7 @@ mod tests {
         check("abcdefgh", 3, &["abc", "def", "gh"]);
         check("日本", 1, &["日", "本"]);
         check("", 5, &[""]);
+        check("abc ", 3, &["abc"]);
         assert_eq!(Text::host("日本語").cut(4).as_str(), "日…");
         assert_eq!(Text::host("abc").cut(3).as_str(), "abc");
         assert_eq!(Text::host("abcd").cut(3).as_str(), "ab…");

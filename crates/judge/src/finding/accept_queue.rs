@@ -6,13 +6,18 @@ use crate::row::Row;
 
 /// Finds a full accept queue. Full means above the limit (kernel `include/net/sock.h`,
 /// `sk_acceptq_is_full`).
-pub(super) fn find(judgement: &Judgement<'_>, row: &Row<'_>, found: &mut Vec<Finding>) {
+pub(super) fn find(
+    judgement: &Judgement<'_>,
+    (at, row): (usize, &Row<'_>),
+    found: &mut Vec<Finding>,
+) {
     let Some(queue) = row.accept_queue().filter(|q| q.now > q.max) else { return };
     let holder = judgement.holders(row).next();
     let program = holder.and_then(|h| h.comm()).unwrap_or("its program");
     found.push(Finding {
         id: "accept-queue-full",
         severity: Severity::Medium,
+        rows: vec![at],
         subject: subject(judgement, row),
         text: format!(
             "{} {} to be accepted and {} may: {program} does not accept them, and \

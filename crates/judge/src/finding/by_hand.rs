@@ -7,7 +7,11 @@ use crate::place::Place;
 use crate::row::{Row, Scope};
 
 /// Finds a listener of a login session.
-pub(super) fn find(judgement: &Judgement<'_>, row: &Row<'_>, found: &mut Vec<Finding>) {
+pub(super) fn find(
+    judgement: &Judgement<'_>,
+    (at, row): (usize, &Row<'_>),
+    found: &mut Vec<Finding>,
+) {
     if row.scope != Scope::Any || row.socket.state != facts::State::Listen {
         return;
     }
@@ -17,6 +21,7 @@ pub(super) fn find(judgement: &Judgement<'_>, row: &Row<'_>, found: &mut Vec<Fin
         found.push(Finding {
             id: "started-by-hand",
             severity: Severity::Info,
+            rows: vec![at],
             subject: subject(judgement, row),
             text: format!(
                 "{program} (pid {}) listens on every address and runs in login session {session}, \

@@ -5,6 +5,7 @@ mod accept_queue;
 mod by_hand;
 mod replaced_executable;
 
+use std::collections::HashMap;
 use std::fmt;
 
 use crate::Judgement;
@@ -36,6 +37,8 @@ pub struct Finding {
     pub text: String,
     /// What to do.
     pub action: String,
+    /// The positions in [`Judgement::rows`] of the rows it is about; never empty.
+    pub rows: Vec<usize>,
 }
 
 impl fmt::Display for Severity {
@@ -52,16 +55,24 @@ impl fmt::Display for Severity {
 /// Every finding, the worst first, then in the order of the rows.
 pub(crate) fn all(judgement: &Judgement<'_>) -> Vec<Finding> {
     let mut found = Vec::new();
-    for row in &judgement.rows {
-        accept_queue::find(judgement, row, &mut found);
-        by_hand::find(judgement, row, &mut found);
+    for (at, row) in judgement.rows.iter().enumerate() {
+        accept_queue::find(judgement, (at, row), &mut found);
+        by_hand::find(judgement, (at, row), &mut found);
     }
     replaced_executable::find(judgement, &mut found);
     // One socket for each family gives the same finding twice.
-    let mut seen = std::collections::HashSet::new();
-    found.retain(|f| seen.insert((f.id, f.subject.clone(), f.text.clone())));
-    found.sort_by_key(|f| std::cmp::Reverse(f.severity));
-    found
+    let mut known = HashMap::new();
+    let mut once: Vec<Finding> = Vec::new();
+    for mut finding in found {
+        let key = (finding.id, finding.subject.clone(), finding.text.clone());
+        let at = *known.entry(key).or_insert(once.len());
+        match once.get_mut(at) {
+            Some(same) => same.rows.append(&mut finding.rows),
+            None => once.push(finding),
+        }
+    }
+    once.sort_by_key(|f| std::cmp::Reverse(f.severity));
+    once
 }
 
 /// What a finding about a row is about.

@@ -13,8 +13,8 @@ use crate::holder::ProcessHolder;
 /// everything it listens on.
 pub(super) fn find(judgement: &Judgement<'_>, found: &mut Vec<Finding>) {
     type Key<'k> = (&'k str, Option<&'k str>, bool);
-    let mut programs: BTreeMap<Key<'_>, (ProcessHolder<'_>, BTreeSet<String>)> = BTreeMap::new();
-    for row in judgement.rows.iter().filter(|r| r.is_open()) {
+    let mut programs: BTreeMap<Key<'_>, Program<'_>> = BTreeMap::new();
+    for (at, row) in judgement.rows.iter().enumerate().filter(|(_, r)| r.is_open()) {
         for holder in judgement.holders(row) {
             let Some(exe) = holder.process.and_then(|p| p.executable.as_ref()) else { continue };
             if !is_stale(exe) {
@@ -22,27 +22,36 @@ pub(super) fn find(judgement: &Judgement<'_>, found: &mut Vec<Finding>) {
             }
             let replaced = exe.replaced == Some(true);
             let key = (exe.path.as_str(), holder.unit(), replaced);
-            let entry = programs.entry(key).or_insert_with(|| (holder, BTreeSet::new()));
-            entry.1.insert(subject(judgement, row));
+            let new = || Program { holder, subjects: BTreeSet::new(), rows: BTreeSet::new() };
+            let program = programs.entry(key).or_insert_with(new);
+            program.subjects.insert(subject(judgement, row));
+            program.rows.insert(at);
         }
     }
-    for ((path, unit, replaced), (holder, subjects)) in programs {
-        found.push(finding(path, unit, replaced, &holder, subjects));
+    for ((path, unit, replaced), program) in programs {
+        found.push(finding(path, unit, replaced, program));
     }
+}
+
+/// A program, and what it listens on.
+struct Program<'j> {
+    holder: ProcessHolder<'j>,
+    subjects: BTreeSet<String>,
+    rows: BTreeSet<usize>,
 }
 
 fn finding(
     path: &str,
     unit: Option<&str>,
     replaced: bool,
-    holder: &ProcessHolder<'_>,
-    subjects: BTreeSet<String>,
+    Program { holder, subjects, rows }: Program<'_>,
 ) -> Finding {
     let program = holder.comm().unwrap_or("a process");
     let what = if replaced { "replaced" } else { "deleted" };
     Finding {
         id: "executable-replaced",
         severity: Severity::Low,
+        rows: rows.into_iter().collect(),
         subject: subjects.into_iter().collect::<Vec<_>>().join(", "),
         text: format!(
             "{program} (pid {}) still runs {path}, which was {what} since it started",

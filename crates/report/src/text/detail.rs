@@ -5,6 +5,7 @@ use std::io::{self, Write};
 
 use facts::{Family, Kind, Port, Protocol, State};
 use judge::Judgement;
+use judge::finding::Severity;
 use judge::reach::{AFTER_BOOT_NOT_EVALUATED, Arrival, Wire};
 use judge::row::{Row, Scope, plain};
 
@@ -68,6 +69,7 @@ fn one<W: Write>(
 ) -> io::Result<()> {
     let Some(first) = rows.first() else { return Ok(()) };
     page.sentence(&title(judgement, first, rows))?;
+    findings(page, judgement, rows)?;
     answer(page, "what it is", meaning(judgement, first).map(Answer::from))?;
     answer(page, "held by", holders::describe(judgement, rows))?;
     answer(page, "sockets", sockets(judgement, rows))?;
@@ -75,6 +77,25 @@ fn one<W: Write>(
     let mut after_boot = Text::fixed("not known: ");
     after_boot.push(AFTER_BOOT_NOT_EVALUATED);
     answer(page, "after boot", [after_boot.into()])
+}
+
+/// What is wrong with these rows, each with what to do.
+fn findings<W: Write>(
+    page: &mut Page<'_, W>,
+    judgement: &Judgement<'_>,
+    rows: &[&Row<'_>],
+) -> io::Result<()> {
+    let is_shown = |at: &usize| {
+        let row = judgement.rows.get(*at);
+        row.is_some_and(|row| rows.iter().any(|shown| std::ptr::eq(*shown, row)))
+    };
+    for finding in judgement.findings.iter().filter(|f| f.rows.iter().any(is_shown)) {
+        let mut text = Text::host(&finding.text);
+        text.push(". To do: ").push_host(&finding.action);
+        let style = if finding.severity >= Severity::Medium { Style::Alert } else { Style::Normal };
+        page.paragraph(&Text::fixed("! "), &text, style)?;
+    }
+    Ok(())
 }
 
 /// An answer: a text, and what stands before its first line.
