@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use facts::{Family, Snapshot, Socket};
+use facts::{Family, Inode, Snapshot, Socket, State};
 use judge::finding;
 use judge::holder::{Creator, Held, ProcessHolder};
 use judge::place::Place;
@@ -45,6 +45,18 @@ fn common<'a>(
         Of::Row(row) => row.socket,
         Of::Connection(socket) => socket,
     };
+    let (holders_known, made_by) = match of {
+        Of::Row(row) => {
+            let held: Vec<_> = judgement.held(row).collect();
+            (holders_known(&held), makers(&held))
+        }
+        Of::Connection(socket) => {
+            let held = [judgement.held_connection(socket)];
+            // Of what is closed or not accepted yet, the kernel no longer or not yet tells the user.
+            let has_maker = socket.inode != Inode(0) && socket.state != State::TimeWait;
+            (holders_known(&held), if has_maker { makers(&held) } else { Vec::new() })
+        }
+    };
     let packet = socket.family == Family::Packet;
     let port = socket.port().map(|p| p.0);
     schema::Socket {
@@ -78,11 +90,8 @@ fn common<'a>(
         sockets: 1,
         accept_queue: None,
         holders: Holders { judgement, of },
-        holders_known: holders_known(&held(judgement, of)),
-        made_by: held(judgement, of)
-            .into_iter()
-            .filter_map(|held| if let Held::Nobody(c) = held { Some(maker(c)) } else { None })
-            .collect(),
+        holders_known,
+        made_by,
         ipv4: None,
         ipv6: None,
         after_boot: None,
@@ -95,29 +104,33 @@ pub(super) fn holders_without_process<'a>(
     of: Of<'a>,
 ) -> Vec<schema::Holder<'a>> {
     let mut holders = Vec::new();
-    for held in held(judgement, of) {
-        match held {
-            Held::Processes | Held::Nobody(_) => {}
-            Held::Kernel(owners) => holders.extend(owners.iter().map(|owner| schema::Holder {
-                kind: schema::HolderKind::Kernel,
-                detail: Some(if owner.instance.is_empty() {
-                    Cow::Borrowed(&owner.subsystem)
-                } else {
-                    Cow::Owned(format!("{} {}", owner.subsystem, owner.instance))
-                }),
-                ..NO_HOLDER
-            })),
-            Held::Creator(creator) => holders.push(self::creator(creator)),
-        }
+    match of {
+        Of::Row(row) => judgement.held(row).for_each(|held| add_holders(held, &mut holders)),
+        Of::Connection(socket) => add_holders(judgement.held_connection(socket), &mut holders),
     }
     holders
 }
 
-fn held<'a>(judgement: &'a Judgement<'a>, of: Of<'a>) -> Vec<Held<'a>> {
-    match of {
-        Of::Row(row) => judgement.held(row).collect(),
-        Of::Connection(socket) => vec![judgement.held_connection(socket)],
+fn add_holders<'a>(held: Held<'a>, holders: &mut Vec<schema::Holder<'a>>) {
+    match held {
+        Held::Processes | Held::Nobody(_) => {}
+        Held::Kernel(owners) => holders.extend(owners.iter().map(|owner| schema::Holder {
+            kind: schema::HolderKind::Kernel,
+            detail: Some(if owner.instance.is_empty() {
+                Cow::Borrowed(&owner.subsystem)
+            } else {
+                Cow::Owned(format!("{} {}", owner.subsystem, owner.instance))
+            }),
+            ..NO_HOLDER
+        })),
+        Held::Creator(creator) => holders.push(self::creator(creator)),
     }
+}
+
+/// Whoever made what nobody holds.
+fn makers<'a>(held: &[Held<'a>]) -> Vec<schema::Maker<'a>> {
+    let made = |held: &Held<'a>| if let Held::Nobody(c) = held { Some(maker(*c)) } else { None };
+    held.iter().filter_map(made).collect()
 }
 
 /// A holder of which nothing is known.
@@ -203,8 +216,7 @@ fn holders_known(held: &[Held<'_>]) -> schema::HoldersKnown {
         Held::Nobody(_) => Nobody,
     };
     let worst = [Unknown, Creator, Descriptors, Kernel, Nobody];
-    let each: Vec<_> = held.iter().map(of_one).collect();
-    worst.into_iter().find(|known| each.contains(known)).unwrap_or(Unknown)
+    worst.into_iter().find(|known| held.iter().any(|h| of_one(h) == *known)).unwrap_or(Unknown)
 }
 
 fn reach(reach: reach::Reach) -> schema::Reach<'static> {
@@ -232,21 +244,21 @@ fn kind(kind: facts::Kind) -> schema::Kind {
     }
 }
 
-fn state(state: facts::State) -> schema::State {
+fn state(state: State) -> schema::State {
     match state {
-        facts::State::Listen => schema::State::Listen,
-        facts::State::Bound => schema::State::Bound,
-        facts::State::Unbound => schema::State::Unbound,
-        facts::State::Established => schema::State::Established,
-        facts::State::SynSent => schema::State::SynSent,
-        facts::State::SynRecv => schema::State::SynRecv,
-        facts::State::FinWait1 => schema::State::FinWait1,
-        facts::State::FinWait2 => schema::State::FinWait2,
-        facts::State::TimeWait => schema::State::TimeWait,
-        facts::State::CloseWait => schema::State::CloseWait,
-        facts::State::LastAck => schema::State::LastAck,
-        facts::State::Closing => schema::State::Closing,
-        facts::State::Other => schema::State::Other,
+        State::Listen => schema::State::Listen,
+        State::Bound => schema::State::Bound,
+        State::Unbound => schema::State::Unbound,
+        State::Established => schema::State::Established,
+        State::SynSent => schema::State::SynSent,
+        State::SynRecv => schema::State::SynRecv,
+        State::FinWait1 => schema::State::FinWait1,
+        State::FinWait2 => schema::State::FinWait2,
+        State::TimeWait => schema::State::TimeWait,
+        State::CloseWait => schema::State::CloseWait,
+        State::LastAck => schema::State::LastAck,
+        State::Closing => schema::State::Closing,
+        State::Other => schema::State::Other,
     }
 }
 
