@@ -200,7 +200,7 @@ fn argument<'p>(args: &'p [String], flag: &str) -> Option<&'p str> {
 
 #[cfg(test)]
 mod tests {
-    use facts::Holder;
+    use facts::{Holder, Pid};
 
     use super::*;
 
