@@ -32,14 +32,15 @@ const LONG_HELP: &str = "\
 Targets:
   111  :111            a port; a number that is no open port is a process id
   111/udp  tcp/111     a port of one protocol
+  8001-8010            ports from one to another; 8001-8010/tcp
   [::1]:631            an address and port; 127.0.0.1:631/tcp; an address alone
   pid:612              a process
   rpcbind.socket       a systemd unit, with or without its suffix
   sshd                 a process name
   web  0a1b2c          a container, by name or the beginning of its id
-  icmp6  raw  packet   sockets without ports
+  icmp6  raw  packet   sockets without ports; raw6: the raw ones of IPv6
   ssh  portmapper      a registered service
-  blue                 a network namespace
+  blue  net:[INODE]    a network namespace
 A bare name is looked for as a unit, process, container and namespace, then as a service. To say
 which is meant: unit:NAME process:NAME container:NAME netns:NAME service:NAME port:N pid:N.
 A target that has the name of a subcommand is written after two dashes: whyopen -- snapshot.

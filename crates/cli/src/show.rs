@@ -34,10 +34,13 @@ pub(crate) fn sockets(flags: &ViewFlags) -> anyhow::Result<Outcome> {
         host::details(&mut snapshot, &pids, flags.with_args);
     }
     let judgement = judge(&snapshot);
-    let Some(rows) = resolve(&judgement, &targets) else { return Ok(Outcome::NotFound) };
+    let (rows, all_found) = resolve(&judgement, &targets);
+    if !targets.is_empty() && rows.is_empty() && flags.output == Format::Text {
+        return Ok(Outcome::NotFound);
+    }
     let took = flags.from.is_none().then(|| started.elapsed());
     write(&judgement, &rows, flags, took)?;
-    Ok(outcome(&judgement, flags))
+    Ok(if all_found { outcome(&judgement, flags) } else { Outcome::NotFound })
 }
 
 /// Reads all targets before the host is read.
@@ -45,8 +48,9 @@ fn parse(words: &[String]) -> anyhow::Result<Vec<Target>> {
     Ok(words.iter().map(|word| target::parse(word)).collect::<Result<_, _>>()?)
 }
 
-/// The rows of all targets, each once; none if a target was not found, after saying so.
-fn resolve<'j, 'a>(judgement: &'j Judgement<'a>, targets: &[Target]) -> Option<Vec<&'j Row<'a>>> {
+/// The rows of all targets, each once, and whether every target was found, after saying which was
+/// not.
+fn resolve<'j, 'a>(judgement: &'j Judgement<'a>, targets: &[Target]) -> (Vec<&'j Row<'a>>, bool) {
     let mut rows: Vec<&Row<'_>> = Vec::new();
     let mut all_found = true;
     for target in targets {
@@ -66,7 +70,7 @@ fn resolve<'j, 'a>(judgement: &'j Judgement<'a>, targets: &[Target]) -> Option<V
     // In the order of the judgement, which is the order in memory.
     rows.sort_by_key(|row| std::ptr::from_ref(*row));
     rows.dedup_by(|a, b| std::ptr::eq(*a, *b));
-    all_found.then_some(rows)
+    (rows, all_found)
 }
 
 /// The processes that hold what the targets mean; without targets, what holds anything.

@@ -71,6 +71,9 @@ fn exit_codes() {
     check("rpcbind", &["4444"], 4);
     check("rpcbind", &["111", "4444", "--strict"], 4);
     check("rpcbind", &["22/tpc"], 3);
+    for wrong in ["22/", "tcp/", "[::]:", "+22"] {
+        check("rpcbind", &[wrong], 3);
+    }
     check("rpcbind", &["--no-such-flag"], 3);
     check("no_such_host", &[], 3);
     check("empty", &[], 0);
@@ -126,6 +129,11 @@ fn targets() {
     check("stacks", "fe80::5054:ff:fe12:3456%eth0", &["udp fe80::5054:ff:fe12:3456 546"]);
     check("stacks", "fe80::5054:ff:fe12:3456%eth1", &[]);
     check("raw", "icmp6", &["icmp6 :: null"]);
+    check("raw", "raw6", &["icmp6 :: null"]);
+    check("raw", "raw", &["icmp 0.0.0.0 null", "icmp6 :: null", "raw 0.0.0.0 null"]);
+    check("loopback", "24-26/tcp", &["tcp 127.0.0.1 25", "tcp ::1 25"]);
+    check("namespaces", "net:[4026532100]", &["tcp 127.0.0.1 953", "udp 10.9.0.2 53"]);
+    check("namespaces", "net:[4026531840]", &["tcp 0.0.0.0 22"]);
     check("raw", "58", &[]);
     check("raw", "packet", &["packet * null"; 4]);
     check("raw", "ping", &["icmp 0.0.0.0 null"]);
@@ -249,6 +257,23 @@ fn unknown_targets_say_what_was_looked_at() {
         "\\x1b[2J: not found as a unit, process, container, network namespace or service among 6 \
          sockets in 1 network namespace\n",
     );
+}
+
+#[test]
+fn one_wrong_target_does_not_hide_the_others() {
+    let saved = Saved::new();
+    let check = |format: &str, expect: &str| {
+        let output = saved.run("rpcbind", &["4444", "22", "-o", format]);
+        assert_eq!(output.status.code(), Some(4), "{format}");
+        assert!(stdout(&output).contains(expect), "{format}: {}", stdout(&output));
+        assert!(stderr(&output).starts_with("whyopen: 4444: not found"), "{}", stderr(&output));
+    };
+    check("text", "22/tcp   ssh ");
+    check("json", "\"port\":22,");
+    check("ndjson", "\"port\":22,");
+    let nothing = saved.run("rpcbind", &["4444", "-o", "json"]);
+    let document: serde_json::Value = serde_json::from_str(&stdout(&nothing)).unwrap();
+    assert_eq!((nothing.status.code(), &document["sockets"]), (Some(4), &serde_json::json!([])));
 }
 
 #[test]

@@ -14,6 +14,8 @@ pub struct Namespace<'a> {
     pub id: NetnsId,
     /// `host`, its first name, or `net:[INODE]`.
     pub label: String,
+    /// Whether it is the one whyopen ran in.
+    pub is_own: bool,
     /// The container whose processes run in it.
     pub container: Option<String>,
     /// What was read of it; none if it appears only as the home of sockets.
@@ -30,8 +32,9 @@ impl<'a> Namespace<'a> {
 
     /// Whether this is its label, one of its names or its inode.
     pub fn is(&self, name: &str) -> bool {
+        let inode = name.strip_prefix("net:[").and_then(|rest| rest.strip_suffix(']'));
         self.label == name
-            || self.id.to_string() == name
+            || self.id.to_string() == inode.unwrap_or(name)
             || self.fact.is_some_and(|f| f.names.iter().any(|known| known == name))
     }
 
@@ -89,7 +92,7 @@ fn read<'a>(places: &Places<'a>, fact: &'a NetNamespace) -> Namespace<'a> {
         })
         .flatten();
     let interface_of = fact.addresses.items().iter().map(|a| (a.address, a.link)).collect();
-    Namespace { id: fact.id, label, container, fact: Some(fact), interface_of }
+    Namespace { id: fact.id, label, is_own: fact.own, container, fact: Some(fact), interface_of }
 }
 
 /// A namespace that is known from its sockets alone.
@@ -97,5 +100,5 @@ fn unlisted(snapshot: &Snapshot, id: NetnsId) -> Namespace<'_> {
     // The list of namespaces is missing, so the only one whose name is known is our own.
     let own = snapshot.collector.netns == id;
     let label = if own { "this namespace".to_owned() } else { format!("net:[{id}]") };
-    Namespace { id, label, container: None, fact: None, interface_of: HashMap::new() }
+    Namespace { id, label, is_own: own, container: None, fact: None, interface_of: HashMap::new() }
 }

@@ -6,7 +6,7 @@
 
 use std::net::IpAddr;
 
-use facts::{Family, Kind, Protocol, Socket};
+use facts::{Family, Kind, Socket};
 
 /// An address family on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,8 +97,6 @@ pub fn arrival(socket: &Socket, wire: Wire) -> Arrival {
             Some("ip6") => wire == Wire::Ipv6,
             _ => false,
         }),
-        // IPPROTO_RAW sends only: the kernel delivers nothing to it (raw(7)).
-        _ if socket.kind == Kind::Raw && socket.protocol == Protocol::RAW => Arrival::No,
         Family::Inet => yes(wire == Wire::Ipv4),
         Family::Inet6 => inet6(socket, wire),
         Family::Other => Arrival::Unknown,

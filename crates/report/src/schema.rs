@@ -121,7 +121,7 @@ pub struct Address<'a> {
     pub prefix_len: u8,
 }
 
-/// A socket, or several that share everything but their holders (SO_REUSEPORT).
+/// A socket, or several that share everything but their holders.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Socket<'a> {
     /// The network namespace: `host`, its name, or `net:[INODE]`.
@@ -242,7 +242,7 @@ pub enum Scope {
     Multicast,
     /// One link only.
     LinkLocal,
-    /// This host only.
+    /// Loopback.
     Loopback,
 }
 

@@ -164,6 +164,7 @@ pub(super) fn denied_gap(what: &str, operation: &str, processes: usize) -> Vec<G
     if processes == 0 {
         return Vec::new();
     }
-    let what = format!("{what} of other users ({processes} processes)");
+    let noun = if processes == 1 { "process" } else { "processes" };
+    let what = format!("{what} of other users ({processes} {noun})");
     vec![Gap::new(what, format!("{operation}: permission denied")).remedied_by(Remedy::Root)]
 }

@@ -15,9 +15,11 @@ pub(super) fn find(judgement: &Judgement<'_>, row: &Row<'_>, found: &mut Vec<Fin
         severity: Severity::Medium,
         subject: subject(judgement, row),
         text: format!(
-            "{} connections wait to be accepted and {} may: {program} does not accept them, and \
+            "{} {} to be accepted and {} may: {program} does not accept them, and \
              new clients time out",
-            queue.now, queue.max
+            queue.now,
+            if queue.now == 1 { "connection waits" } else { "connections wait" },
+            queue.max
         ),
         action: match holder.and_then(|h| h.unit()) {
             Some(unit) => format!("see why {program} is stuck (its log), or restart {unit}"),

@@ -1,6 +1,6 @@
 //! The hosts.
 
-use facts::{IfIndex, Protocol, Queue, Snapshot, State, Uid};
+use facts::{Gap, IfIndex, Part, Protocol, Queue, Remedy, Snapshot, State, Uid};
 
 use super::Sample;
 
@@ -21,6 +21,7 @@ pub fn all() -> Vec<(&'static str, Snapshot)> {
         ("no_root", no_root()),
         ("shared", shared()),
         ("activated", activated()),
+        ("enclosed", enclosed()),
         ("hostile", hostile()),
         ("loopback", loopback()),
         ("connected", connected()),
@@ -232,6 +233,33 @@ fn activated() -> Snapshot {
     host.process(1600, 1, "systemd", 0, &inner);
     host.bind("tcp", "0.0.0.0:80", &[(1600, 20)]);
     host.build()
+}
+
+/// Seen from a namespace that is not the host's, by a user who may enter no other.
+fn enclosed() -> Snapshot {
+    let mut host = Sample::new();
+    host.without_root();
+    host.process(40, 1, "node", 0, "/");
+    host.bind("tcp", "0.0.0.0:8080", &[(40, 3)]);
+    for id in 4_026_532_600..4_026_532_604 {
+        host.namespace(id, &[], None);
+    }
+    let mut snapshot = host.build();
+    if let Part::Known { value } = &mut snapshot.namespaces {
+        for namespace in value {
+            namespace.host = false;
+            if !namespace.own {
+                let gap = |what: &str| {
+                    let what = format!("{what} of network namespace net:[{}]", namespace.id);
+                    Gap::new(what, "setns: operation not permitted").remedied_by(Remedy::Root)
+                };
+                namespace.links = Part::unreadable(gap("interfaces"));
+                namespace.addresses = Part::unreadable(gap("addresses"));
+                namespace.sockets = Part::unreadable(gap("sockets"));
+            }
+        }
+    }
+    snapshot
 }
 
 /// Names that try to forge the screen.

@@ -9,6 +9,7 @@ mod parse;
 mod resolve;
 
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 
 use facts::{Gap, Pid, Port, Protocol};
 
@@ -33,6 +34,8 @@ pub enum Want {
     Number(u32),
     /// A port, of one protocol or of any.
     Port(Port, Option<Protocol>),
+    /// The ports from one to another, of one protocol or of any.
+    Ports(RangeInclusive<Port>, Option<Protocol>),
     /// An address, with a port or without.
     Address(Address),
     /// A process.
@@ -73,6 +76,8 @@ pub struct Address {
 pub enum Sort {
     /// Raw IP sockets.
     Raw,
+    /// Those of IPv6.
+    Raw6,
     /// Packet sockets.
     Packet,
     /// Ping sockets.

@@ -1,6 +1,7 @@
 //! Reads a target, without looking at the host.
 
 use std::net::{IpAddr, Ipv6Addr};
+use std::ops::RangeInclusive;
 
 use facts::{Pid, Port, Protocol};
 
@@ -18,6 +19,21 @@ pub enum ParseError {
     /// A protocol that has no ports, or that is none.
     #[error("'{0}' is no protocol with ports: tcp, udp, udplite, sctp, mptcp or dccp")]
     Protocol(String),
+    /// Nothing where a port belongs.
+    #[error("'{0}' has no port after '{1}': 22/tcp, [::1]:631")]
+    NoPort(String, char),
+    /// Nothing where a protocol belongs.
+    #[error("'{0}' has no protocol after '/': tcp, udp, udplite, sctp, mptcp or dccp")]
+    NoProtocol(String),
+    /// A sign before a number.
+    #[error("'{0}' is no port: a port is written without a sign")]
+    Sign(String),
+    /// A range of ports that ends before it begins.
+    #[error("the range of ports {0} ends before it begins")]
+    Backwards(String),
+    /// Something in brackets that is no address.
+    #[error("'{0}' is no address and port: [::1]:631")]
+    Brackets(String),
     /// A pid that is no number.
     #[error("'{0}' is no process id")]
     Pid(String),
@@ -41,11 +57,18 @@ fn want(text: &str) -> Result<Want, ParseError> {
     if let Some(explicit) = prefixed(text)? {
         return Ok(explicit);
     }
-    if let Ok(number) = text.parse::<u32>() {
+    if is_number(text) {
+        let number = text.parse().map_err(|_| ParseError::PortRange(text.to_owned()))?;
         return Ok(Want::Number(number));
     }
-    if is_number(text) {
-        return Err(ParseError::PortRange(text.to_owned()));
+    if text.strip_prefix(['+', '-']).is_some_and(|rest| rest.starts_with(is_digit)) {
+        return Err(ParseError::Sign(text.to_owned()));
+    }
+    if let Some(range) = range(text)? {
+        return Ok(Want::Ports(range, None));
+    }
+    if is_inode_name(text) {
+        return Ok(Want::Netns(text.to_owned()));
     }
     if let Some(address) = address(text, None)? {
         return Ok(Want::Address(address));
@@ -57,8 +80,13 @@ fn want(text: &str) -> Result<Want, ParseError> {
         return with_protocol(text, first, second);
     }
     match text.strip_prefix("*:").or_else(|| text.strip_prefix(':')) {
+        Some("") => Err(ParseError::NoPort(text.to_owned(), ':')),
         Some(rest) if is_number(rest) => Ok(Want::Port(port(rest)?, None)),
-        _ => Ok(Want::Name(text.to_owned())),
+        Some(rest) => match range(rest)? {
+            Some(range) => Ok(Want::Ports(range, None)),
+            None => Ok(Want::Name(text.to_owned())),
+        },
+        None => Ok(Want::Name(text.to_owned())),
     }
 }
 
@@ -83,6 +111,19 @@ fn prefixed(text: &str) -> Result<Option<Want>, ParseError> {
 /// `111/udp`, `tcp/111`, `:111/udp`, `127.0.0.1:631/tcp`; else a name with a slash.
 fn with_protocol(text: &str, first: &str, second: &str) -> Result<Want, ParseError> {
     let bare = first.strip_prefix("*:").or_else(|| first.strip_prefix(':')).unwrap_or(first);
+    let is_address = || address(first, None).is_ok_and(|found| found.is_some());
+    if second.is_empty() && (bare.starts_with(is_digit) || is_address()) {
+        return Err(ParseError::NoProtocol(text.to_owned()));
+    }
+    if second.is_empty() && protocol(first).is_ok() {
+        return Err(ParseError::NoPort(text.to_owned(), '/'));
+    }
+    if let Some(range) = range(bare)? {
+        return Ok(Want::Ports(range, Some(protocol(second)?)));
+    }
+    if let Some(range) = range(second)?.filter(|_| protocol(first).is_ok()) {
+        return Ok(Want::Ports(range, Some(protocol(first)?)));
+    }
     if is_number(bare) {
         return Ok(Want::Port(port(bare)?, Some(protocol(second)?)));
     }
@@ -112,14 +153,20 @@ fn address(text: &str, protocol: Option<Protocol>) -> Result<Option<Address>, Pa
         }
         return match rest.strip_prefix(':') {
             Some(number) if is_number(number) => Ok(made(host, Some(port(number)?))),
+            Some("") => Err(ParseError::NoPort(text.to_owned(), ':')),
             None if rest.is_empty() => Ok(made(host, None)),
-            _ => Ok(None),
+            // A protocol may follow: that is read without it.
+            _ if rest.contains('/') => Ok(None),
+            _ => Err(ParseError::Brackets(text.to_owned())),
         };
     }
     if let Some(whole) = made(text, None) {
         return Ok(Some(whole));
     }
     match text.rsplit_once(':') {
+        Some((host, "")) if host.parse::<IpAddr>().is_ok() => {
+            Err(ParseError::NoPort(text.to_owned(), ':'))
+        }
         // More colons would be an IPv6 address without its brackets.
         Some((host, number)) if !host.contains(':') && is_number(number) => {
             if host.parse::<IpAddr>().is_err() {
@@ -135,6 +182,7 @@ fn address(text: &str, protocol: Option<Protocol>) -> Result<Option<Address>, Pa
 fn sort(text: &str) -> Option<Want> {
     Some(match text.to_ascii_lowercase().as_str() {
         "raw" => Want::Sort(Sort::Raw),
+        "raw6" => Want::Sort(Sort::Raw6),
         "packet" => Want::Sort(Sort::Packet),
         "ping" => Want::Sort(Sort::Ping),
         "icmpv6" | "ipv6-icmp" => Want::Protocol(Protocol::ICMPV6),
@@ -154,6 +202,29 @@ fn protocol(name: &str) -> Result<Protocol, ParseError> {
     let with_ports = ["tcp", "udp", "udplite", "sctp", "mptcp", "dccp"].contains(&lower.as_str());
     let found = ip_protocol(&lower).filter(|_| with_ports);
     found.ok_or_else(|| ParseError::Protocol(name.to_owned()))
+}
+
+/// `8001-8010`; none for other words with a dash.
+fn range(text: &str) -> Result<Option<RangeInclusive<Port>>, ParseError> {
+    let Some((first, last)) = text.split_once('-') else { return Ok(None) };
+    if !is_number(first) || !is_number(last) {
+        return Ok(None);
+    }
+    let (first, last) = (port(first)?, port(last)?);
+    if first > last {
+        return Err(ParseError::Backwards(text.to_owned()));
+    }
+    Ok(Some(first..=last))
+}
+
+/// Whether this is how the kernel names a namespace: `net:[4026531840]` (proc_pid_ns(5)).
+fn is_inode_name(text: &str) -> bool {
+    let inode = text.strip_prefix("net:[").and_then(|rest| rest.strip_suffix(']'));
+    inode.is_some_and(is_number)
+}
+
+fn is_digit(c: char) -> bool {
+    c.is_ascii_digit()
 }
 
 fn is_number(text: &str) -> bool {
@@ -200,7 +271,30 @@ mod tests {
         check("tcp", "Protocol(Protocol(6))");
         check("rpcbind.socket", "Name(\"rpcbind.socket\")");
         check("container:web", "Container(\"web\")");
-        check("net:[4026531840]", "Name(\"net:[4026531840]\")");
+        check("net:[4026531840]", "Netns(\"net:[4026531840]\")");
+        check("netns:net:[4026531840]", "Netns(\"net:[4026531840]\")");
+        check("raw6", "Sort(Raw6)");
+        check("8001-8002", "Ports(Port(8001)..=Port(8002), None)");
+        check(":8001-8002", "Ports(Port(8001)..=Port(8002), None)");
+        check("8001-8002/udp", "Ports(Port(8001)..=Port(8002), Some(Protocol(17)))");
+        check("udp/8001-8002", "Ports(Port(8001)..=Port(8002), Some(Protocol(17)))");
+        check("8002-8001", "error: the range of ports 8002-8001 ends before it begins");
+        check("8002-70000", "error: port 70000 does not exist: ports are 0 to 65535");
+        check("docker-proxy", "Name(\"docker-proxy\")");
+        check("+8002", "error: '+8002' is no port: a port is written without a sign");
+        check(
+            "8001/",
+            "error: '8001/' has no protocol after '/': tcp, udp, udplite, sctp, mptcp or dccp",
+        );
+        check(
+            "[::1]:80/",
+            "error: '[::1]:80/' has no protocol after '/': tcp, udp, udplite, sctp, mptcp or dccp",
+        );
+        check("tcp/", "error: 'tcp/' has no port after '/': 22/tcp, [::1]:631");
+        check("[::]:", "error: '[::]:' has no port after ':': 22/tcp, [::1]:631");
+        check("127.0.0.1:", "error: '127.0.0.1:' has no port after ':': 22/tcp, [::1]:631");
+        check(":", "error: ':' has no port after ':': 22/tcp, [::1]:631");
+        check("[::1]:http", "error: '[::1]:http' is no address and port: [::1]:631");
         check("default/pod/web", "Name(\"default/pod/web\")");
         check("unit:", "Name(\"unit:\")");
     }

@@ -38,6 +38,10 @@ pub fn resolve<'j, 'a>(
         Want::Port(port, protocol) => {
             found.rows = select(&|r| r.port() == Some(*port) && carries(r, *protocol));
         }
+        Want::Ports(ports, protocol) => {
+            let within = |r: &Row<'_>| r.port().is_some_and(|p| ports.contains(&p));
+            found.rows = select(&|r| within(r) && carries(r, *protocol));
+        }
         Want::Address(address) => {
             found.rows = select(&|r| bound_to(r, address));
             if found.rows.is_empty() {
@@ -183,6 +187,7 @@ fn carries(row: &Row<'_>, protocol: Option<Protocol>) -> bool {
 fn is_of(row: &Row<'_>, sort: Sort) -> bool {
     match sort {
         Sort::Raw => row.socket.kind == Kind::Raw,
+        Sort::Raw6 => row.socket.kind == Kind::Raw && row.socket.family == Family::Inet6,
         Sort::Packet => row.socket.family == Family::Packet,
         Sort::Ping => row.socket.kind == Kind::Ping,
     }
@@ -198,6 +203,7 @@ fn not_found(judgement: &Judgement<'_>, target: &Target) -> NotFound {
     let (looked_as, nearest) = match &target.want {
         Want::Number(n) => ("a port or a process id", nearest_ports(judgement, *n)),
         Want::Port(port, _) => ("a port", nearest_ports(judgement, u32::from(port.0))),
+        Want::Ports(ports, _) => ("a port", nearest_ports(judgement, u32::from(ports.start().0))),
         Want::Address(a) => (
             "a bound address",
             a.port.map_or_else(Vec::new, |p| nearest_ports(judgement, u32::from(p.0))),

@@ -157,7 +157,7 @@ fn bound_to(rows: &[&Row<'_>]) -> &'static str {
         (true, true) => "on any address, IPv4 and IPv6",
         (true, false) => "on any IPv4 address",
         (false, true) => "on any IPv6 address",
-        (false, false) if all(Scope::Loopback) => "this host only",
+        (false, false) if all(Scope::Loopback) => "on loopback",
         (false, false) if all(Scope::Multicast) => "multicast or broadcast",
         (false, false) if all(Scope::LinkLocal) => "link-local",
         (false, false) if rows.iter().any(|r| r.scope == Scope::Any) => "",
@@ -182,8 +182,8 @@ fn meaning(judgement: &Judgement<'_>, row: &Row<'_>) -> Option<Text> {
         }
         Kind::Raw if socket.protocol == Protocol::RAW => {
             text.push(
-                "a raw socket that only sends: it makes its own IP headers and receives \
-                       nothing",
+                "a raw socket of protocol 255, mostly used to send packets with their own IP \
+                 headers; receives packets of protocol 255",
             );
         }
         Kind::Raw => {
@@ -232,8 +232,8 @@ fn socket(judgement: &Judgement<'_>, row: &Row<'_>, text: &mut Text) {
     let socket = row.socket;
     text.push(match socket.state {
         _ if socket.family == Family::Packet => "sees frames",
-        _ if socket.kind == Kind::Raw && socket.protocol == Protocol::RAW => "sends only",
-        State::Bound if row.is_open() => "receives from anyone",
+        _ if socket.kind == Kind::Ping => "receives replies only",
+        State::Bound if row.is_open() || socket.kind == Kind::Raw => "receives from anyone",
         State::Bound => "bound, does not listen",
         other => state(other),
     });
@@ -257,7 +257,7 @@ fn socket(judgement: &Judgement<'_>, row: &Row<'_>, text: &mut Text) {
         text.push(if queue.now > queue.max { ": FULL" } else { "" });
     }
     if row.sockets.len() > 1 {
-        text.push(", ").push_plain(row.sockets.len()).push(" sockets share it (SO_REUSEPORT)");
+        text.push(", ").push_plain(row.sockets.len()).push(" sockets share it");
     }
 }
 

@@ -39,12 +39,12 @@ impl Group {
     /// Its heading.
     pub(super) fn heading(self) -> &'static str {
         match self {
-            Self::Any => "From any address",
+            Self::Any => "On any address",
             Self::Address => "On one address",
             Self::Multicast => "Multicast and broadcast",
             Self::LinkLocal => "Link-local",
             Self::Portless => "Without ports (packet sockets: before the firewall)",
-            Self::Loopback => "This host only",
+            Self::Loopback => "On loopback",
             Self::NotOpen => "Bound, not open",
         }
     }
@@ -242,7 +242,7 @@ pub(super) fn what(judgement: &Judgement<'_>, row: &Row<'_>) -> Text {
             frames_into(row.socket.protocol, &mut text);
         }
         Kind::Raw if row.socket.protocol == Protocol::RAW => {
-            text.push("sends only");
+            text.push("mostly sends");
         }
         Kind::Raw => {
             match row.socket.protocol {

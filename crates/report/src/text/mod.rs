@@ -5,6 +5,7 @@
 
 mod connected;
 mod detail;
+mod gaps;
 mod header;
 mod holders;
 mod label;

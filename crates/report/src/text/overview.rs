@@ -56,15 +56,19 @@ fn tables<W: Write>(
     if !lines.is_empty() {
         widths.write(page, head, Style::Dim, &mut memory)?;
     }
+    let mut first = true;
     for (position, namespace) in judgement.namespaces.iter().enumerate() {
         let rows = rows_of(judgement, position);
         if rows.is_empty() {
             continue;
         }
-        if position > 0 && judgement.namespaces.len() > 1 {
-            page.blank()?;
+        if !namespace.is_host() {
+            if !first {
+                page.blank()?;
+            }
             page.paragraph(&Text::default(), &heading(namespace), Style::Heading)?;
         }
+        first = false;
         let mut group = None;
         while let Some((line, texts)) = rest.next_if(|(line, _)| line.namespace() == position) {
             if group != Some(line.group()) {
@@ -88,7 +92,10 @@ fn cells<'t>(line: &Line<'_, '_>, texts: &'t [Text; 4], labels: &'t Labels) -> C
 }
 
 /// The heading of a namespace.
-fn heading(namespace: &Namespace<'_>) -> Text {
+pub(super) fn heading(namespace: &Namespace<'_>) -> Text {
+    if namespace.fact.is_none() && namespace.is_own {
+        return Text::fixed("The network namespace that whyopen ran in");
+    }
     let mut text = Text::fixed("Network namespace ");
     text.push_host(&namespace.label);
     if let Some(container) = &namespace.container {
@@ -142,7 +149,7 @@ fn loopback<W: Write>(
         text.push_plain(more).push(" more");
         items.push(text);
     }
-    page.list(&Text::fixed("This host only: "), &items, &Text::fixed("   (-a lists them)"))
+    page.list(&Text::fixed("On loopback: "), &items, &Text::fixed("   (-a lists them)"))
 }
 
 impl Service {
