@@ -7,23 +7,40 @@ use std::path::Path;
 use anyhow::Context as _;
 use facts::Snapshot;
 
-/// Reads a snapshot from a file, or from standard input for `-`.
+/// The largest snapshot that is read, in bytes: a hundred times that of 200,000 connections.
+const LIMIT: u64 = 4 << 30;
+
+/// Reads a snapshot from a file, or from standard input for `-`; with `this_netns`, only what it
+/// has of the network namespace in which it was taken.
 ///
 /// # Errors
 /// One, which names the file and says why it is no snapshot.
-pub(crate) fn snapshot(path: &Path) -> anyhow::Result<Snapshot> {
+pub(crate) fn snapshot(path: &Path, this_netns: bool) -> anyhow::Result<Snapshot> {
+    let (name, text) = read(path)?;
+    let mut snapshot = Snapshot::from_json(&text).context(name)?;
+    if this_netns {
+        snapshot.keep_namespace(snapshot.collector.netns);
+    }
+    Ok(snapshot)
+}
+
+/// A file's name for messages, and all of it.
+fn read(path: &Path) -> anyhow::Result<(String, Vec<u8>)> {
     let mut text = Vec::new();
     let name = if path == Path::new("-") {
-        io::stdin().lock().read_to_end(&mut text).context("read standard input")?;
+        io::stdin().lock().take(LIMIT).read_to_end(&mut text).context("read standard input")?;
         "standard input".to_owned()
     } else {
         let name = path.display().to_string();
-        let mut file = File::open(path).with_context(|| format!("open {name}"))?;
-        file.read_to_end(&mut text).with_context(|| format!("read {name}"))?;
+        let file = File::open(path).with_context(|| format!("open {name}"))?;
+        file.take(LIMIT).read_to_end(&mut text).with_context(|| format!("read {name}"))?;
         name
     };
+    if text.len() as u64 == LIMIT {
+        anyhow::bail!("{name} is larger than {} GiB: too large for a snapshot", LIMIT >> 30);
+    }
     if text.is_empty() {
         anyhow::bail!("{name} is empty: it holds no snapshot (whyopen snapshot > FILE makes one)");
     }
-    Snapshot::from_json(&text).with_context(|| name)
+    Ok((name, text))
 }

@@ -130,6 +130,7 @@ fn targets() {
     check("raw", "packet", &["packet * null"; 4]);
     check("raw", "ping", &["icmp 0.0.0.0 null"]);
     check("kernel", "vxlan", &["udp 0.0.0.0 4789", "udp :: 4789"]);
+    check("kernel", "vx1", &["udp 0.0.0.0 4789", "udp :: 4789"]);
     check("kernel", "vx0", &["udp 0.0.0.0 4789", "udp :: 4789"]);
     check("docker", "db", &["tcp 0.0.0.0 5432", "tcp :: 5432"]);
     check("namespaces", "blue", &["tcp 127.0.0.1 953", "udp 10.9.0.2 53"]);
@@ -137,6 +138,57 @@ fn targets() {
     check("namespaces", "web", &["tcp :: 80"]);
     check("no_root", "ssh", &["tcp 0.0.0.0 22", "tcp :: 22"]);
     check("no_root", "web.service", &["tcp 0.0.0.0 7300"]);
+}
+
+#[test]
+fn holders_are_those_of_every_socket() {
+    let saved = Saved::new();
+    let check = |host: &str, target: &str, known: &str, expect: &[&str]| {
+        let output = stdout(&saved.run(host, &[target, "-o", "ndjson"]));
+        let row: serde_json::Value = serde_json::from_str(output.lines().next().unwrap()).unwrap();
+        let word = |value: &serde_json::Value| value.as_str().unwrap_or("-").to_owned();
+        let one = |sort: &str, h: &serde_json::Value| {
+            let who = ["comm", "unit", "user", "detail"].map(|key| word(&h[key]));
+            format!("{sort} {} {}", h["pid"].as_u64().unwrap_or(0), who.join(" "))
+        };
+        let empty = Vec::new();
+        let holders = row["holders"].as_array().unwrap().iter().map(|h| one("holder", h));
+        let made = row["made_by"].as_array().unwrap_or(&empty).iter().map(|m| one("made_by", m));
+        let all: Vec<String> = holders.chain(made).collect();
+        assert_eq!(all, expect, "{host} {target}");
+        assert_eq!(row["holders_known"], known, "{host} {target}");
+    };
+    check("shared", "5353", "unknown", &["holder 0 - - www-data -", "holder 0 - - nobody -"]);
+    check(
+        "shared",
+        "8080",
+        "creator",
+        &["holder 2000 node - ann -", "holder 0 - web.service root -"],
+    );
+    check(
+        "kernel",
+        "0.0.0.0:4789",
+        "kernel",
+        &["holder 0 - - - vxlan vx0", "holder 0 - - - vxlan vx1"],
+    );
+    check("kernel", "[::1]:4789", "descriptors", &["holder 800 python3 - root -"]);
+    check("kernel", "192.0.2.10:4789", "nobody", &["made_by 0 - - root -"]);
+    check(
+        "activated",
+        "80/tcp",
+        "descriptors",
+        &["holder 1 systemd web.socket root -", "made_by 0 - old.service root -"],
+    );
+    check("activated", "80/sctp", "descriptors", &["holder 1 systemd - root -"]);
+    check("activated", "90", "descriptors", &["holder 1 systemd - root -"]);
+    check(
+        "activated",
+        "box",
+        "descriptors",
+        &[
+            "holder 1600 systemd docker-0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef.scope root -",
+        ],
+    );
 }
 
 #[test]

@@ -217,7 +217,9 @@ fn find_in(leads: &Leads, own_only: bool, folders: &[&Path]) -> (Vec<Namespace>,
         Ok(id) => entry(&mut found, *id).own = true,
         Err(error) => {
             let why = format!("stat {OWN}: {error}");
-            gaps.push(Gap::new("whyopen's own network namespace", why));
+            gaps.push(Gap::new("the number of whyopen's own network namespace", why));
+            // Its sockets can be listed all the same.
+            entry(&mut found, NetnsId::default()).own = true;
         }
     }
     let mut foreign = Vec::new();
@@ -263,6 +265,7 @@ fn find_in(leads: &Leads, own_only: bool, folders: &[&Path]) -> (Vec<Namespace>,
     for (&id, &(pid, fd)) in &leads.sockets {
         entry(&mut found, id).handles.push(Handle::Socket(pid, fd));
     }
+    let own_is_known = own.is_ok();
     let host = host(own.ok(), &foreign);
     if let Some(id) = host {
         let namespace = entry(&mut found, id);
@@ -272,7 +275,8 @@ fn find_in(leads: &Leads, own_only: bool, folders: &[&Path]) -> (Vec<Namespace>,
     let mut namespaces: Vec<_> = found.into_values().collect();
     if own_only {
         namespaces.retain(|n| n.own);
-        gaps.clear();
+        // Those of others do not matter then.
+        gaps.truncate(usize::from(!own_is_known));
     }
     for namespace in &mut namespaces {
         namespace.names.sort_unstable();

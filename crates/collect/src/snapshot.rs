@@ -5,8 +5,8 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use facts::{
-    CgroupId, Collector, ContainerEngine, ContainerRef, Gap, Holder, Inode, Part, Pid, Placement,
-    Process, Snapshot, Socket, Uid,
+    CgroupId, Collector, ContainerEngine, ContainerRef, Gap, Holder, Inode, NetnsId, Part, Pid,
+    Placement, Process, Snapshot, Socket, Uid,
 };
 
 use crate::holders::{Finder, Found as Held, Method};
@@ -65,6 +65,7 @@ pub fn snapshot(request: Request) -> Snapshot {
     snapshot.sort();
     look_again(&mut snapshot, asked, &leads);
     place(&mut snapshot, &finder);
+    stale_executables(&mut snapshot, &finder);
     snapshot.units = socket_units(&snapshot);
     snapshot.containers = containers(&snapshot);
     snapshot.users = users::names(&uids(&snapshot));
@@ -182,13 +183,20 @@ fn look_again(snapshot: &mut Snapshot, asked: sockets::Request, leads: &Leads) {
         return;
     }
     let asked = sockets::Request { connected: false, ..asked };
-    let still = inodes(sockets::collect(&asked, leads).sockets.items());
-    let gone =
-        |inode: Inode| before.binary_search(&inode).is_ok() && still.binary_search(&inode).is_err();
+    let again = sockets::collect(&asked, leads);
+    let still = inodes(again.sockets.items());
+    // Where the second listing is incomplete, absence from it proves nothing.
+    let listed: BTreeSet<NetnsId> =
+        again.namespaces.items().iter().filter(|n| n.sockets.is_complete()).map(|n| n.id).collect();
+    let gone = |socket: &Socket| {
+        before.binary_search(&socket.inode).is_ok()
+            && still.binary_search(&socket.inode).is_err()
+            && listed.contains(&socket.netns)
+    };
     if let Part::Known { value } | Part::Partial { value, .. } = &mut snapshot.sockets {
-        value.retain(|socket| !gone(socket.inode));
+        value.retain(|socket| !gone(socket));
     }
-    let there: Vec<Inode> = before.iter().copied().filter(|inode| !gone(*inode)).collect();
+    let there = unheld(snapshot);
     if there.is_empty() {
         return;
     }
@@ -251,6 +259,15 @@ fn forget_commands(units: &mut Part<Vec<facts::SystemdUnit>>) {
         for unit in value.iter_mut().filter(|unit| unit.file_state == "transient") {
             unit.description.clear();
         }
+    }
+}
+
+/// Reads the executables of holders that run a file which was deleted or replaced. That those of
+/// other users cannot be read is no gap here: nobody asked for them.
+fn stale_executables(snapshot: &mut Snapshot, finder: &Finder) {
+    if let Part::Known { value } | Part::Partial { value, .. } = &mut snapshot.processes {
+        let stale = finder.stale(value);
+        finder.executables(value, &stale);
     }
 }
 

@@ -38,6 +38,7 @@ id! {
 }
 id! {
     /// The inode of a network namespace in nsfs (`stat -L /proc/PID/ns/net`, `net:[4026531840]`).
+    /// 0: whyopen's own, where its inode could not be read.
     NetnsId(u32)
 }
 id! {

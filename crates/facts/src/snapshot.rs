@@ -155,6 +155,18 @@ impl Snapshot {
         each(&mut self.users, |list| list.sort_unstable());
     }
 
+    /// Forgets every network namespace but this one, and what is in them.
+    pub fn keep_namespace(&mut self, id: NetnsId) {
+        fn keep<T>(part: &mut Part<Vec<T>>, wanted: impl Fn(&T) -> bool) {
+            if let Part::Known { value } | Part::Partial { value, .. } = part {
+                value.retain(wanted);
+            }
+        }
+        keep(&mut self.namespaces, |namespace| namespace.id == id);
+        keep(&mut self.sockets, |socket| socket.netns == id);
+        keep(&mut self.kernel_owners, |owner| owner.netns == id);
+    }
+
     /// The descriptors that refer to a socket.
     pub fn holders_of(&self, inode: Inode) -> &[Holder] {
         let all = self.holders.items();

@@ -150,13 +150,16 @@ impl State {
 }
 
 impl Socket {
+    /// Whether it has a peer. Of a state that this version does not know, the peer itself tells.
+    pub fn is_connected(&self) -> bool {
+        if self.state == State::Other { self.peer.is_some() } else { self.state.is_connected() }
+    }
+
     /// Whether anything new can arrive at it: listening streams, and datagram, raw, ping and packet
-    /// sockets that are not connected to one peer. A raw socket of [`Protocol::RAW`] only sends
-    /// (raw(7)).
+    /// sockets that are not connected to one peer.
     pub fn is_open(&self) -> bool {
         match self.kind {
             Kind::Stream | Kind::Seqpacket => self.state == State::Listen,
-            Kind::Raw if self.protocol == Protocol::RAW => false,
             _ => matches!(self.state, State::Bound | State::Listen | State::Other),
         }
     }
@@ -193,7 +196,8 @@ impl Protocol {
     pub const SCTP: Self = Self(132);
     /// UDP-Lite (RFC 3828).
     pub const UDPLITE: Self = Self(136);
-    /// "Raw": a raw socket that sends with its own header and receives nothing.
+    /// "Raw" (IANA: reserved): a raw socket that sends packets with a header of its own. It receives
+    /// packets of protocol 255, and no others (raw(7)).
     pub const RAW: Self = Self(255);
     /// Multipath TCP: `IPPROTO_MPTCP` (`include/uapi/linux/in.h`), not a number on the wire.
     pub const MPTCP: Self = Self(262);

@@ -6,44 +6,62 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use facts::{Kind, Port, Socket, SystemdUnit};
+use facts::{NetnsId, Pid, Port, Protocol, Snapshot, Socket, SystemdUnit};
 
 /// What identifies a listening socket to systemd.
-type Key = (Kind, IpAddr, Port);
+type Key = (Protocol, IpAddr, Port);
 
-/// Socket units by what they listen on.
+/// Socket units by what they listen on, in the namespace of the manager that has them.
 #[derive(Debug, Default)]
 pub(crate) struct Listens<'a> {
-    by_address: HashMap<Key, &'a SystemdUnit>,
+    netns: Option<NetnsId>,
+    by_address: HashMap<Key, Vec<&'a SystemdUnit>>,
 }
 
 impl<'a> Listens<'a> {
     /// Reads the `Listen` property of every socket unit.
-    pub(crate) fn of(units: &'a [SystemdUnit]) -> Self {
-        let mut by_address = HashMap::new();
-        for unit in units.iter().filter(|u| u.name.ends_with(".socket")) {
+    pub(crate) fn of(snapshot: &'a Snapshot) -> Self {
+        let mut by_address: HashMap<Key, Vec<&SystemdUnit>> = HashMap::new();
+        let units = snapshot.units.items().iter();
+        for unit in units.filter(|u| u.name.ends_with(".socket")) {
             for (kind, address) in &unit.listen {
                 if let Some(key) = key(kind, address) {
-                    by_address.insert(key, unit);
+                    by_address.entry(key).or_default().push(unit);
                 }
             }
         }
-        Self { by_address }
+        // The units are those of pid 1, whose namespace is the host's.
+        let host = snapshot.namespaces.items().iter().find(|n| n.host).map(|n| n.id);
+        let netns = host.or_else(|| snapshot.process(Pid(1))?.netns);
+        Self { netns, by_address }
     }
 
-    /// The unit that listens where this socket does.
+    /// The unit that listens where this socket does; none if there are several, of which not just
+    /// one is active: the socket could be of each.
     pub(crate) fn unit(&self, socket: &Socket) -> Option<&'a SystemdUnit> {
-        let key = (socket.kind, socket.local.address, socket.port()?);
-        self.by_address.get(&key).copied()
+        if self.netns != Some(socket.netns) {
+            return None;
+        }
+        let protocol = match socket.protocol {
+            Protocol::MPTCP => Protocol::TCP,
+            other => other,
+        };
+        let units = self.by_address.get(&(protocol, socket.local.address, socket.port()?))?;
+        if let [only] = units.as_slice() {
+            return Some(only);
+        }
+        let mut active = units.iter().filter(|u| u.active_state == "active");
+        active.next().filter(|_| active.next().is_none()).copied()
     }
 }
 
 /// Reads one entry of `Listen`: `("Stream", "[::]:111")`. None for sockets that are not of IP.
+/// Streams are of TCP: of `SocketProtocol=sctp` (systemd.socket(5)) the property tells nothing.
 fn key(kind: &str, address: &str) -> Option<Key> {
-    let kind = match kind {
-        "Stream" => Kind::Stream,
-        "Datagram" => Kind::Dgram,
-        "SequentialPacket" => Kind::Seqpacket,
+    let protocol = match kind {
+        "Stream" => Protocol::TCP,
+        "Datagram" => Protocol::UDP,
+        "SequentialPacket" => Protocol::SCTP,
         _ => return None,
     };
     let (host, port) = address.rsplit_once(':')?;
@@ -51,7 +69,7 @@ fn key(kind: &str, address: &str) -> Option<Key> {
     let host = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
     // `fe80::1%eth0`: the zone is the socket's device, not part of its address.
     let host = host.split_once('%').map_or(host, |(address, _)| address);
-    Some((kind, host.parse().ok()?, port))
+    Some((protocol, host.parse().ok()?, port))
 }
 
 #[cfg(test)]

@@ -13,13 +13,13 @@ pub(crate) struct Holding<'a> {
     pub(crate) descriptors: &'a [facts::Holder],
 }
 
-/// Who holds a socket or row.
+/// Who holds a socket, or some of the sockets of a row.
 #[derive(Clone, Copy, Debug)]
 pub enum Held<'j> {
     /// Processes: see [`Judgement::holders`](crate::Judgement::holders).
     Processes,
-    /// A part of the kernel.
-    Kernel(&'j KernelOwner),
+    /// Parts of the kernel; never empty. Several where the sockets do not tell which is whose.
+    Kernel(&'j [&'j KernelOwner]),
     /// The holders could not be read; this is who made the socket.
     Creator(Creator<'j>),
     /// All holders were read and none holds it; this is who made the socket.

@@ -6,7 +6,7 @@ use facts::{Gap, NetnsId, Part, Pid, Snapshot, Socket};
 
 use crate::finding::{self, Finding};
 use crate::holder::{Creator, Held, Holding, ProcessHolder};
-use crate::join::{self, Joined};
+use crate::join::{self, Holders, Joined};
 use crate::namespace::{self, Namespace};
 use crate::place::{Place, Places};
 use crate::reach;
@@ -26,6 +26,7 @@ pub struct Judgement<'a> {
     /// What could not be read or judged.
     pub gaps: Vec<Gap>,
     holdings: Vec<Holding<'a>>,
+    descriptors: Holders<'a>,
     places: Places<'a>,
 }
 
@@ -33,10 +34,12 @@ pub struct Judgement<'a> {
 pub fn judge(snapshot: &Snapshot) -> Judgement<'_> {
     let places = Places::of(snapshot);
     let namespaces = namespace::all(snapshot, &places);
-    let Joined { rows, holdings } = join::join(snapshot, &namespaces, &places);
+    let descriptors = Holders::of(snapshot);
+    let Joined { rows, holdings } = join::join(snapshot, &namespaces, &places, &descriptors);
     let gaps = gaps(snapshot);
     let findings = Vec::new();
-    let mut judgement = Judgement { snapshot, namespaces, rows, findings, gaps, holdings, places };
+    let mut judgement =
+        Judgement { snapshot, namespaces, rows, findings, gaps, holdings, descriptors, places };
     judgement.findings = finding::all(&judgement);
     judgement
 }
@@ -62,28 +65,32 @@ impl<'a> Judgement<'a> {
         self.namespaces.iter().find(|n| n.id == id)
     }
 
-    /// Who holds a row.
-    pub fn held<'j>(&'j self, row: &Row<'j>) -> Held<'j> {
-        match row.kernel {
-            _ if !row.holdings.is_empty() => Held::Processes,
-            Some(kernel) => Held::Kernel(kernel),
-            None => self.unheld(self.creator(row)),
-        }
+    /// Who holds the sockets of a row: the processes, and then whoever holds or made those that no
+    /// process is known to hold, one for each user and cgroup. Never empty.
+    pub fn held<'j>(&'j self, row: &'j Row<'j>) -> impl Iterator<Item = Held<'j>> + 'j {
+        let processes = (!row.holdings.is_empty()).then_some(Held::Processes);
+        let kernel = (!row.kernel.is_empty()).then_some(Held::Kernel(&row.kernel));
+        let makers = row.unheld.iter().filter(|_| row.kernel.is_empty());
+        let makers = makers.map(|socket| self.unheld(self.creator_for(row, socket)));
+        processes.into_iter().chain(kernel).chain(makers)
     }
 
     /// The processes that hold a row, by pid.
     pub fn holders<'j>(&'j self, row: &Row<'j>) -> impl Iterator<Item = ProcessHolder<'j>> + 'j {
-        let socket_unit = self.socket_unit(row);
+        let named = self.socket_unit_of_cgroup(row);
+        let listen_unit = row.listen_unit.map(|u| u.name.as_str());
         let holdings = self.holdings.get(row.holdings.clone()).unwrap_or_default();
         holdings.chunk_by(|a, b| a.pid == b.pid).filter_map(move |holdings| {
             let first = holdings.first()?;
             let (process, place) = self.places.process(first.pid);
-            let manager = first.pid == Pid(1) || place.is_some_and(Place::is_manager);
+            let of_system = first.pid == Pid(1) || place.is_some_and(Place::is_system_manager);
+            let manager = of_system || place.is_some_and(Place::is_manager);
+            let socket_unit = named.filter(|_| manager).or(listen_unit.filter(|_| of_system));
             Some(ProcessHolder {
                 pid: first.pid,
                 process,
                 place,
-                socket_unit: socket_unit.filter(|_| manager),
+                socket_unit,
                 forwards_to: first.forwards_to,
                 holdings,
                 single: &[],
@@ -91,14 +98,24 @@ impl<'a> Judgement<'a> {
         })
     }
 
-    /// The process that made a row's socket, as far as the socket itself tells.
-    pub fn creator<'j>(&'j self, row: &Row<'j>) -> Creator<'j> {
-        Creator { socket_unit: self.socket_unit(row), ..self.creator_of(row.socket) }
+    /// The processes that made those sockets of a row that no process is known to hold.
+    pub fn creators<'j>(&'j self, row: &'j Row<'j>) -> impl Iterator<Item = Creator<'j>> + 'j {
+        row.unheld.iter().map(|socket| self.creator_for(row, socket))
+    }
+
+    /// The process that made a socket of a row, with the socket unit it was made for: the one its
+    /// cgroup names, or else the one that listens here if the system's manager made it.
+    fn creator_for<'j>(&'j self, row: &Row<'j>, socket: &Socket) -> Creator<'j> {
+        let creator = self.creator_of(socket);
+        let named = creator.place.and_then(Place::socket_unit);
+        let by_manager = creator.place.is_some_and(Place::is_system_manager);
+        let listening = row.listen_unit.filter(|_| by_manager).map(|u| u.name.as_str());
+        Creator { socket_unit: named.or(listening), ..creator }
     }
 
     /// The connected sockets, in the snapshot's order.
     pub fn connected(&self) -> impl Iterator<Item = &'a Socket> + use<'a> {
-        self.snapshot.sockets.items().iter().filter(|s| s.state.is_connected())
+        self.snapshot.sockets.items().iter().filter(|s| s.is_connected())
     }
 
     /// The connected sockets whose local port is that of one of these rows.
@@ -114,7 +131,7 @@ impl<'a> Judgement<'a> {
 
     /// Who holds a connected socket.
     pub fn held_connection(&self, socket: &Socket) -> Held<'_> {
-        if join::holders_of(self.snapshot, socket.inode).is_empty() {
+        if self.descriptors.of_socket(socket.inode).is_empty() {
             self.unheld(self.creator_of(socket))
         } else {
             Held::Processes
@@ -126,7 +143,7 @@ impl<'a> Judgement<'a> {
         &self,
         socket: &Socket,
     ) -> impl Iterator<Item = ProcessHolder<'_>> + '_ {
-        let descriptors = join::holders_of(self.snapshot, socket.inode);
+        let descriptors = self.descriptors.of_socket(socket.inode);
         join::by_process(descriptors).filter_map(|single| {
             let pid = single.first()?.pid;
             let (process, place) = self.places.process(pid);
@@ -165,11 +182,8 @@ impl<'a> Judgement<'a> {
         }
     }
 
-    /// The socket unit that a row was made for: from its own cgroup, or else from what systemd
-    /// says its units listen on.
-    fn socket_unit<'j>(&'j self, row: &Row<'j>) -> Option<&'j str> {
-        let place = row.socket.cgroup.and_then(|id| self.places.cgroup(id));
-        let named = place.and_then(Place::socket_unit);
-        named.or_else(|| row.listen_unit.map(|u| u.name.as_str()))
+    /// The socket unit that the cgroup of a row's sockets names.
+    fn socket_unit_of_cgroup(&self, row: &Row<'_>) -> Option<&str> {
+        row.sockets.iter().find_map(|s| self.places.cgroup(s.cgroup?)?.socket_unit())
     }
 }

@@ -116,6 +116,22 @@ impl Place<'_> {
         self.placement.session.as_deref()
     }
 
+    /// The innermost slice of the system's manager.
+    pub fn slice(&self) -> Option<&str> {
+        self.placement.slice.as_deref()
+    }
+
+    /// The same where it is not one that systemd chooses by itself: `system.slice`, the slices of
+    /// users, and those of a template's instances (systemd.slice(5), systemd.special(7)).
+    pub fn chosen_slice(&self) -> Option<&str> {
+        self.slice().filter(|slice| {
+            let default = ["system.slice", "user.slice", "machine.slice"];
+            !default.contains(slice)
+                && !(slice.starts_with("user-") && self.placement.user.is_some())
+                && !slice.starts_with("system-")
+        })
+    }
+
     /// The socket unit whose cgroup this is, of whichever manager.
     pub fn socket_unit(&self) -> Option<&str> {
         let p = &self.placement;
@@ -123,6 +139,11 @@ impl Place<'_> {
             .into_iter()
             .filter_map(|u| u.as_deref())
             .find(|u| u.ends_with(".socket"))
+    }
+
+    /// Whether the system's own service manager runs here.
+    pub fn is_system_manager(&self) -> bool {
+        self.placement.container.is_none() && self.placement.unit.as_deref() == Some(INIT_SCOPE)
     }
 
     /// Whether a service manager itself runs here: pid 1, or a user's or container's systemd. What

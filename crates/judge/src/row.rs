@@ -42,8 +42,12 @@ pub struct Row<'a> {
     /// The position of its namespace in [`Judgement::namespaces`](crate::Judgement::namespaces).
     pub namespace: usize,
     pub(crate) holdings: Range<usize>,
+    /// The sockets that no process is known to hold, one for each user and cgroup that made them.
+    pub(crate) unheld: Vec<&'a Socket>,
+    /// The one unit of the system's manager that listens here, if it is one.
     pub(crate) listen_unit: Option<&'a SystemdUnit>,
-    pub(crate) kernel: Option<&'a KernelOwner>,
+    /// The parts of the kernel that may hold what no process does.
+    pub(crate) kernel: Vec<&'a KernelOwner>,
 }
 
 /// Whether two sockets belong to one row. Holds for neighbours in the snapshot's order only, and
@@ -111,8 +115,9 @@ pub(crate) fn of<'a>(
         service: socket.port().and_then(|port| service::of(socket.protocol, port)),
         namespace,
         holdings: 0..0,
+        unheld: Vec::new(),
         listen_unit: None,
-        kernel: None,
+        kernel: Vec::new(),
     })
 }
 

@@ -18,13 +18,82 @@ use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 pub struct Text(Cow<'static, str>);
 
 /// What prints itself without any string of the host in it.
-pub trait Plain: Display + Copy {}
+pub trait Plain: Display + Copy {
+    /// Appends it as it prints itself.
+    fn append(self, to: &mut String) {
+        // Writing to a string does not fail.
+        let _ = write!(to, "{self}");
+    }
+}
 
 macro_rules! plain {
     ($($of:ty),*) => { $(impl Plain for $of {})* };
 }
-plain!(u8, u16, u32, u64, usize, IpAddr, Port, Pid, Uid, NetnsId, Inode, Protocol);
+plain!(u64, usize, Uid, NetnsId, Inode);
 plain!(judge::finding::Severity);
+
+// What stands in each of 200,000 lines is written without the machinery of formatting.
+macro_rules! plain_quick {
+    ($($of:ty, $value:ident => $number:expr;)*) => {
+        $(impl Plain for $of {
+            fn append(self, to: &mut String) {
+                let $value = self;
+                append_number($number, to);
+            }
+        })*
+    };
+}
+plain_quick! {
+    u8, value => value.into();
+    u16, value => value.into();
+    u32, value => value;
+    Port, value => value.0.into();
+    Pid, value => value.0;
+}
+
+impl Plain for Protocol {
+    fn append(self, to: &mut String) {
+        match self.ip_name() {
+            Some(name) => to.push_str(name),
+            None => {
+                let _ = write!(to, "{self}");
+            }
+        }
+    }
+}
+
+impl Plain for IpAddr {
+    fn append(self, to: &mut String) {
+        let Self::V4(address) = self else {
+            let _ = write!(to, "{self}");
+            return;
+        };
+        let [a, b, c, d] = address.octets();
+        append_number(a.into(), to);
+        for byte in [b, c, d] {
+            to.push('.');
+            append_number(byte.into(), to);
+        }
+    }
+}
+
+/// Appends a number in decimal digits.
+fn append_number(number: u32, to: &mut String) {
+    let mut rest = number;
+    // The longest, 4294967295, has ten.
+    let mut digits = [b'0'; 10];
+    let mut first = digits.len();
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0' + u8::try_from(rest % 10).unwrap_or_default();
+        rest /= 10;
+        first = first.saturating_sub(1);
+        if rest == 0 {
+            break;
+        }
+    }
+    let digits = digits.get(first..).unwrap_or_default();
+    to.push_str(std::str::from_utf8(digits).unwrap_or_default());
+}
 
 impl Text {
     /// Words of ours.
@@ -58,8 +127,7 @@ impl Text {
 
     /// Adds a number or an address.
     pub fn push_plain(&mut self, value: impl Plain) -> &mut Self {
-        // Writing to a string does not fail.
-        let _ = write!(self.0.to_mut(), "{value}");
+        value.append(self.0.to_mut());
         self
     }
 

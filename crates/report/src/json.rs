@@ -213,16 +213,18 @@ enum Of<'a> {
 impl Serialize for Holders<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let judgement = self.judgement;
-        if let Some(single) = convert::holder_without_process(judgement, self.of) {
-            return serializer.collect_seq([single]);
-        }
         let snapshot = judgement.snapshot;
+        let others = convert::holders_without_process(judgement, self.of);
         match self.of {
-            Of::Row(row) => serializer
-                .collect_seq(judgement.holders(row).map(|h| convert::process(snapshot, h))),
-            Of::Connection(socket) => serializer.collect_seq(
-                judgement.holders_of_connection(socket).map(|h| convert::process(snapshot, h)),
-            ),
+            Of::Row(row) => {
+                let processes = judgement.holders(row).map(|h| convert::process(snapshot, h));
+                serializer.collect_seq(processes.chain(others))
+            }
+            Of::Connection(socket) => {
+                let processes = judgement.holders_of_connection(socket);
+                let processes = processes.map(|h| convert::process(snapshot, h));
+                serializer.collect_seq(processes.chain(others))
+            }
         }
     }
 }

@@ -162,11 +162,14 @@ pub struct Socket<'a> {
     /// The accept queue of a TCP listener.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accept_queue: Option<AcceptQueue>,
-    /// Who holds it. Empty only if it is known that nobody does, or if `holders_known` is not
-    /// `descriptors`.
+    /// Who holds it. Empty only if it is known that nobody does. Where the holders of some of its
+    /// sockets could not be read, whoever made these is among them (`kind` process, `pid` null).
     pub holders: Holders<'a>,
-    /// How the holders are known.
+    /// How the holders are known; of several sockets, the least that is known of any.
     pub holders_known: HoldersKnown,
+    /// Who made those of its sockets that nobody holds, one for each user and cgroup.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub made_by: Vec<Maker<'a>>,
     /// Who can reach it over IPv4; null where IPv4 cannot arrive.
     pub ipv4: Option<Reach<'a>>,
     /// Who can reach it over IPv6; null where IPv6 cannot arrive.
@@ -285,17 +288,17 @@ pub struct AcceptQueue {
 }
 
 /// How the holders of a socket are known.
-#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum HoldersKnown {
     /// From the descriptors of processes.
     Descriptors,
     /// From what the kernel says of itself.
     Kernel,
-    /// They could not be read; the holder given is where the process ran that made the socket
-    /// (`kind` process, `pid` null).
+    /// They could not be read in full; a holder without `pid` is where the process ran that made a
+    /// socket.
     Creator,
-    /// They could not be read, and the socket does not tell who made it.
+    /// They could not be read in full, and a socket tells no more of who made it than the user.
     Unknown,
     /// All were read and no process holds it: the kernel itself, a descriptor in flight between
     /// processes, or an io_uring fixed file.
@@ -324,6 +327,9 @@ pub struct Holder<'a> {
     /// The login session it was started from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session: Option<&'a str>,
+    /// The innermost slice of the system's systemd that it runs in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slice: Option<&'a str>,
     /// The container it runs in, or forwards to.
     pub container: Option<&'a str>,
     /// Its user: the name, or the number.
@@ -336,6 +342,29 @@ pub struct Holder<'a> {
     pub executable_replaced: Option<bool>,
     /// Which part of the kernel and which instance of it: `vxlan vx0`.
     pub detail: Option<Cow<'a, str>>,
+}
+
+/// Whoever made a socket that nobody holds, as far as the socket itself tells.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Maker<'a> {
+    /// Its user: the name, or the number.
+    pub user: Cow<'a, str>,
+    /// The unit of the system's systemd, or the socket unit it was made for.
+    pub unit: Option<&'a str>,
+    /// The unit of a user's own systemd.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user_unit: Option<&'a str>,
+    /// The unit of a systemd inside the container.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub inner_unit: Option<&'a str>,
+    /// The login session it was made in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session: Option<&'a str>,
+    /// The innermost slice of the system's systemd.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slice: Option<&'a str>,
+    /// The container.
+    pub container: Option<&'a str>,
 }
 
 /// What holds a socket.

@@ -429,10 +429,17 @@ mod tests {
             ours
         };
         for (connected, expect) in [(false, 3), (true, 4)] {
-            let quick = ours(iterators.files_of_tables(&of, connected).unwrap());
             let program = programs::files(&iterators.layout, connected);
             let slow = load(FILES, &program, iterators.layout.bpf_iter_task_file).unwrap();
-            assert_eq!(quick, ours(collect_files(&slow).unwrap()));
+            let slow = collect_files(&slow).unwrap();
+            let Some(quick) = iterators.files_of_tables(&of, connected) else {
+                // Only for a process with more sockets than fit into the kernel's buffer.
+                let most = slow.chunk_by(|a, b| a.pid == b.pid).map(<[_]>::len).max();
+                assert!(most >= Some(32 * 1024 / file_record::BYTES), "refused: {most:?}");
+                continue;
+            };
+            let quick = ours(quick);
+            assert_eq!(quick, ours(slow));
             assert_eq!(quick.len(), expect, "{quick:?}");
         }
     }

@@ -29,6 +29,11 @@ impl Kernel {
         Ok(self.tasks.as_deref().unwrap_or_default())
     }
 
+    /// Whether the processes were read.
+    pub(super) fn has_tasks(&self) -> bool {
+        self.tasks.is_some()
+    }
+
     /// A process by its pid, if they were read and it was there.
     pub(super) fn task(&self, pid: Pid) -> Option<&Task> {
         let tasks = self.tasks.as_deref()?;
@@ -42,5 +47,10 @@ impl Kernel {
             self.files = Some(self.iterators.files(connected)?);
         }
         Ok(self.files.as_deref().unwrap_or_default())
+    }
+    /// The same, for whoever asks last: it is not kept any longer.
+    pub(super) fn take_files(&mut self, connected: bool) -> Result<Vec<SocketFile>, BpfError> {
+        self.files(connected)?;
+        Ok(self.files.take().unwrap_or_default())
     }
 }

@@ -222,6 +222,32 @@ fn executables_and_arguments() {
     assert_eq!(executable(), is(true, false));
 }
 
+/// BPF tells which processes run a file that has no name any more, and of no other that it does:
+/// neither of those whose file is there, nor of threads of the kernel, which have none.
+#[test]
+fn stale_executables() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("x");
+    std::fs::copy(sleep_program(), &program).unwrap();
+    let socket = listener();
+    let child = Sleeper::new(&program, socket.try_clone().unwrap(), 0);
+    wait_for_exec(child.pid(), &program);
+    let stale = || {
+        let mut finder = Finder::open(Method::Fastest, false);
+        let found = finder.holders(&[inode(&socket)]);
+        assert_eq!(found.method, HolderMethod::Bpf);
+        let kernel_thread = Process { pid: Pid(2), ..process(&found, child.pid()).clone() };
+        let mut processes = found.processes.items().to_vec();
+        processes.push(kernel_thread);
+        let mut stale = finder.stale(&processes);
+        stale.retain(|pid| [child.pid(), own_pid(), Pid(2)].contains(pid));
+        stale
+    };
+    assert_eq!(stale(), []);
+    std::fs::remove_file(&program).unwrap();
+    assert_eq!(stale(), [child.pid()]);
+}
+
 /// A thread with a table of descriptors of its own: `/proc/PID/fd` does not show it.
 #[test]
 fn a_socket_that_only_one_thread_holds() {

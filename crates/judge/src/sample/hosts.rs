@@ -1,6 +1,6 @@
 //! The hosts.
 
-use facts::{IfIndex, Queue, Snapshot, State, Uid};
+use facts::{IfIndex, Protocol, Queue, Snapshot, State, Uid};
 
 use super::Sample;
 
@@ -19,6 +19,8 @@ pub fn all() -> Vec<(&'static str, Snapshot)> {
         ("docker", docker()),
         ("replaced", replaced()),
         ("no_root", no_root()),
+        ("shared", shared()),
+        ("activated", activated()),
         ("hostile", hostile()),
         ("loopback", loopback()),
         ("connected", connected()),
@@ -124,12 +126,16 @@ fn raw() -> Snapshot {
     host.build()
 }
 
-/// A vxlan link's socket, and one that nobody holds.
+/// The socket of two vxlan links, others on its port, and one that nobody holds.
 fn kernel() -> Snapshot {
     let mut host = Sample::new();
-    host.kernel(4789, "vxlan", "vx0").kernel(51820, "wireguard", "wg0");
+    host.kernel(4789, "vxlan", "vx0").kernel(4789, "vxlan", "vx1");
+    host.kernel(51820, "wireguard", "wg0");
+    host.process(800, 1, "python3", 0, "/");
     host.bind("udp", "0.0.0.0:4789", &[]);
     host.bind("udp", "[::]:4789", &[]).v6only = Some(true);
+    host.bind("udp", "[::1]:4789", &[(800, 3)]);
+    host.bind("udp", "192.0.2.10:4789", &[]);
     host.bind("udp", "0.0.0.0:51820", &[]);
     host.bind("tcp", "0.0.0.0:2049", &[]).uid = Uid(0);
     host.build()
@@ -191,6 +197,40 @@ fn no_root() -> Snapshot {
     host.bind("tcp", "0.0.0.0:7100", &[]).cgroup = Some(container);
     host.bind("udp", "0.0.0.0:7200", &[]).uid = Uid(999);
     host.bind("tcp", "0.0.0.0:7300", &[(2000, 18)]).uid = Uid(1000);
+    host.build()
+}
+
+/// Rows of several sockets, of which an ordinary user sees the holders of his own only.
+fn shared() -> Snapshot {
+    let mut host = Sample::new();
+    host.without_root().user(33, "www-data").user(65_534, "nobody").user(1000, "ann");
+    host.process(2000, 1, "node", 1000, "/");
+    let unit = host.cgroup("/payments.slice/web.service");
+    for uid in [33, 65_534, 33] {
+        host.bind("udp", "0.0.0.0:5353", &[]).uid = Uid(uid);
+    }
+    host.bind("tcp", "0.0.0.0:8080", &[(2000, 3)]).uid = Uid(1000);
+    host.bind("tcp", "0.0.0.0:8080", &[]).cgroup = Some(unit);
+    host.build()
+}
+
+/// Sockets where socket units listen: the units' own, and others that only look alike.
+fn activated() -> Snapshot {
+    let mut host = Sample::new();
+    host.socket_unit("web.socket", &[("Stream", "0.0.0.0:80")], "web.service");
+    host.socket_unit("one.socket", &[("Stream", "0.0.0.0:90")], "one.service");
+    host.socket_unit("two.socket", &[("Stream", "0.0.0.0:90")], "two.service");
+    host.process(600, 1, "httpd", 0, "/fast.slice/httpd.service");
+    let service = host.cgroup("/system.slice/old.service");
+    host.bind("tcp", "0.0.0.0:80", &[(1, 20)]);
+    host.bind("tcp", "0.0.0.0:80", &[]).cgroup = Some(service);
+    host.bind("tcp", "0.0.0.0:80", &[(1, 22)]).protocol = Protocol::SCTP;
+    host.bind("tcp", "0.0.0.0:90", &[(1, 21)]);
+    host.bind("tcp", "0.0.0.0:91", &[(600, 3)]);
+    host.namespace(4_026_532_500, &["box"], Some(1600));
+    let inner = format!("/system.slice/docker-{CONTAINER}.scope/init.scope");
+    host.process(1600, 1, "systemd", 0, &inner);
+    host.bind("tcp", "0.0.0.0:80", &[(1600, 20)]);
     host.build()
 }
 

@@ -53,7 +53,9 @@ fn names<'j>(judgement: &'j Judgement<'_>) -> BTreeSet<&'j str> {
             names.extend(holder.container());
             names.extend(holder.place.into_iter().flat_map(units));
         }
-        names.extend(judgement.creator(row).place.into_iter().flat_map(units));
+        for creator in judgement.creators(row) {
+            names.extend(creator.place.into_iter().flat_map(units));
+        }
     }
     let listed = judgement.rows.iter().filter_map(|row| judgement.namespace_of(row));
     names.extend(listed.map(|n| n.label.as_str()));

@@ -103,12 +103,13 @@ impl<'a> Look<'_, 'a> {
         };
         let held =
             self.judgement.holders(row).any(|h| h.socket_unit.is_some_and(same) || placed(h.place));
-        held || match self.judgement.held(row) {
+        let made = |held| match held {
             Held::Creator(c) | Held::Nobody(c) => {
                 c.socket_unit.is_some_and(same) || placed(c.place)
             }
             Held::Processes | Held::Kernel(_) => false,
-        }
+        };
+        held || self.judgement.held(row).any(made)
     }
 
     /// Whether a process of this name holds a row, or the part of the kernel of this name. The
@@ -116,8 +117,12 @@ impl<'a> Look<'_, 'a> {
     fn process(&self, row: &Row<'a>, name: &str) -> bool {
         let short = name.get(..15).unwrap_or(name);
         self.judgement.holders(row).any(|h| h.comm() == Some(short))
-            || matches!(self.judgement.held(row),
-                Held::Kernel(owner) if owner.subsystem == name || owner.instance == name)
+            || self.judgement.held(row).any(|held| match held {
+                Held::Kernel(owners) => {
+                    owners.iter().any(|o| o.subsystem == name || o.instance == name)
+                }
+                _ => false,
+            })
     }
 
     fn container(&self, row: &Row<'a>, name: &str) -> bool {
@@ -125,13 +130,13 @@ impl<'a> Look<'_, 'a> {
             let id = place.placement.container.as_ref().map(|c| c.id.as_str());
             name.len() >= SHORTEST_ID && id.is_some_and(|id| id.starts_with(name))
         };
-        let created = match self.judgement.held(row) {
+        let created = |held| match held {
             Held::Creator(c) | Held::Nobody(c) => {
                 c.container() == Some(name) || c.place.is_some_and(by_id)
             }
             Held::Processes | Held::Kernel(_) => false,
         };
-        created
+        self.judgement.held(row).any(created)
             || self
                 .judgement
                 .holders(row)

@@ -118,6 +118,10 @@ pub fn walk(
     };
     for here in hooks {
         walker.hook = *here;
+        if *here == Hook::Forward {
+            // Before the hook is called (ip_forward.c, ip_forward; ip6_output.c, ip6_forward).
+            walker.packet.hop_limit = walker.packet.hop_limit.saturating_sub(1);
+        }
         for (table, chain) in base_chains(ruleset, packet, *here) {
             let Some(base) = &chain.base else { continue };
             if base.priority >= -200 || *here != Hook::Prerouting {
@@ -306,6 +310,12 @@ impl Walker<'_> {
     }
 
     fn set(&mut self, field: Field, assign: &Assign) {
+        let of_connection =
+            field == Field::CT_MARK || matches!(assign, Assign::Copy { from: Field::CT_MARK, .. });
+        if of_connection && [ct_state::INVALID, ct_state::UNTRACKED].contains(&self.packet.ct_state)
+        {
+            return;
+        }
         let other = |from: Field| match from {
             Field::MARK => self.packet.mark,
             _ => self.packet.ct_mark,

@@ -35,9 +35,10 @@ pub(super) fn reads_ports(name: &str) -> bool {
 pub(super) fn lower(extension: &Extension, family: Family) -> Cond {
     match extension.name.as_str() {
         "comment" => Cond::Always,
+        "conntrack" => conntrack(extension, family),
         "tcp" | "udp" | "udplite" | "sctp" | "dccp" | "icmp" | "icmp6" | "icmpv6" | "ipv6-icmp"
-        | "multiport" | "iprange" | "state" | "conntrack" | "mark" | "connmark" | "mac" | "ttl"
-        | "hl" | "length" | "dscp" | "pkttype" => all(extension, family),
+        | "multiport" | "iprange" | "state" | "mark" | "connmark" | "mac" | "ttl" | "hl"
+        | "length" | "dscp" | "pkttype" => all(extension, family),
         // Once an element is in the list, setting it again matches; the list being full is a drop.
         "recent" if is_recent_set(extension) => {
             Cond::Always.negate_if(extension.options.iter().any(|o| o.name == "--set" && o.negated))
@@ -78,17 +79,34 @@ fn is_recent_set(extension: &Extension) -> bool {
 
 /// Each option of the match is a condition of its own.
 fn all(extension: &Extension, family: Family) -> Cond {
-    let conds = extension
-        .options
-        .iter()
-        .map(|option| {
-            one(&extension.name, option, family).unwrap_or_else(|| {
-                let text = format!("-m {} {}", extension.name, option.text());
-                Cond::Unknown(text, Doubt::Packet)
-            })
+    Cond::All(options(extension, family, |_| true))
+}
+
+fn options(extension: &Extension, family: Family, wanted: impl Fn(&Opt) -> bool) -> Vec<Cond> {
+    let cond = |option: &Opt| {
+        one(&extension.name, option, family).unwrap_or_else(|| {
+            let text = format!("-m {} {}", extension.name, option.text());
+            Cond::Unknown(text, Doubt::Packet)
         })
-        .collect();
-    Cond::All(conds)
+    };
+    extension.options.iter().filter(|option| wanted(option)).map(cond).collect()
+}
+
+/// net/netfilter/xt_conntrack.c, conntrack_mt: the state is asked first; a packet without a
+/// connection then matches if the state was asked at all, and the other options are not.
+fn conntrack(extension: &Extension, family: Family) -> Cond {
+    let is_state = |option: &Opt| matches!(option.name.as_str(), "--ctstate" | "--state");
+    let mut all = options(extension, family, is_state);
+    let others = options(extension, family, |option| !is_state(option));
+    if !others.is_empty() {
+        let tracked = tracked_and(others);
+        all.push(if all.is_empty() {
+            tracked
+        } else {
+            Cond::Any(vec![Cond::Not(Box::new(self::tracked())), tracked])
+        });
+    }
+    Cond::All(all)
 }
 
 /// One option; none if its value is not understood.
@@ -112,18 +130,22 @@ fn one(module: &str, option: &Opt, family: Family) -> Option<Cond> {
         "--dst-range" => address_range(Field::DESTINATION, option, family)?,
         "--mac-source" => Cond::is(Field::MAC_SOURCE, mac(option.value()?)?),
         "--mark" if module == "mark" => mark(Field::MARK, option.value()?)?,
-        "--mark" if module == "connmark" => mark(Field::CT_MARK, option.value()?)?,
+        // xt_connmark.c, connmark_mt: never without a connection, negated or not.
+        "--mark" if module == "connmark" => {
+            let own = mark(Field::CT_MARK, option.value()?)?.negate_if(option.negated);
+            return Some(tracked_and(vec![own]));
+        }
         "--state" | "--ctstate" => states(option.value()?)?,
         "--ctproto" => Cond::is(Field::PROTOCOL, names::protocol(option.value()?)?.into()),
         "--ctstatus" => statuses(option.value()?)?,
         // The first packet always goes the original way.
-        "--ctdir" if option.value()? == "ORIGINAL" => tracked(),
+        "--ctdir" if option.value()? == "ORIGINAL" => Cond::Always,
         "--ctdir" if option.value()? == "REPLY" => Cond::Never,
-        "--ctorigsrc" => tracked_and(own_network(Field::SOURCE, option, family)?),
-        "--ctorigdst" => tracked_and(own_network(Field::ORIGINAL_DESTINATION, option, family)?),
-        "--ctreplsrc" => tracked_and(own_network(Field::DESTINATION, option, family)?),
-        "--ctorigsrcport" => tracked_and(ports(Field::SPORT, option)?),
-        "--ctorigdstport" => tracked_and(ports(Field::ORIGINAL_DPORT, option)?),
+        "--ctorigsrc" => own_network(Field::SOURCE, option, family)?,
+        "--ctorigdst" => own_network(Field::ORIGINAL_DESTINATION, option, family)?,
+        "--ctreplsrc" => own_network(Field::DESTINATION, option, family)?,
+        "--ctorigsrcport" => ports(Field::SPORT, option)?,
+        "--ctorigdstport" => ports(Field::ORIGINAL_DPORT, option)?,
         "--ttl-eq" | "--ttl" | "--hl-eq" | "--hl" => {
             Cond::is(Field::HOP_LIMIT, number(option.value()?)?)
         }
@@ -272,11 +294,13 @@ fn any_bit(bits: u128) -> Cond {
     Cond::Not(Box::new(none))
 }
 
+/// Any of the named bits. NONE names no bit, so that nothing matches it, and everything its
+/// negation.
 fn statuses(list: &str) -> Option<Cond> {
     let mut bits = 0;
     for name in list.split(',') {
         bits |= match name {
-            "NONE" => return (list == "NONE").then(|| Cond::is(Field::CT_STATUS, 0)),
+            "NONE" => 0,
             "EXPECTED" => ct_status::EXPECTED,
             "SEEN_REPLY" => ct_status::SEEN_REPLY,
             "ASSURED" => ct_status::ASSURED,
@@ -284,7 +308,7 @@ fn statuses(list: &str) -> Option<Cond> {
             _ => return None,
         };
     }
-    Some(tracked_and(any_bit(bits)))
+    Some(any_bit(bits))
 }
 
 /// The packet belongs to a connection, so that conntrack's other questions have an answer.
@@ -293,8 +317,9 @@ fn tracked() -> Cond {
     Cond::Not(Box::new(Cond::In(Field::CT_STATE, RangeSet::of(untracked.to_vec()))))
 }
 
-fn tracked_and(cond: Cond) -> Cond {
-    Cond::All(vec![tracked(), cond])
+fn tracked_and(mut conds: Vec<Cond>) -> Cond {
+    conds.insert(0, tracked());
+    Cond::All(conds)
 }
 
 /// PACKET_HOST and so on, linux/if_packet.h.

@@ -28,6 +28,7 @@ pub fn parse(file: &str, text: &str) -> Result<Ruleset, ParseError> {
         family: family(text),
         tables: Vec::new(),
         open: None,
+        chains: HashMap::new(),
         pending: Vec::new(),
     };
     // `iptables -S` prints one table without naming it.
@@ -86,6 +87,8 @@ struct Reader {
     family: Family,
     tables: Vec<Table>,
     open: Option<Table>,
+    /// The open table's chains by name.
+    chains: HashMap<String, usize>,
     pending: Vec<Pending>,
 }
 
@@ -179,9 +182,11 @@ impl Reader {
             return Err(self.error(number, 2, what));
         }
         if let Some(table) = &mut self.open {
-            if let Some(known) = table.chains.iter_mut().find(|chain| chain.name == name) {
+            let known = self.chains.get(name).and_then(|at| table.chains.get_mut(*at));
+            if let Some(known) = known {
                 known.base = base;
             } else {
+                self.chains.insert(name.to_owned(), table.chains.len());
                 let chain = Chain { name: name.to_owned(), base, rules: Vec::new(), place };
                 table.chains.push(chain);
             }
@@ -192,8 +197,7 @@ impl Reader {
     /// Parses the rules, now that all chains are known.
     fn close_table(&mut self) -> Result<(), ParseError> {
         let Some(mut table) = self.open.take() else { return Ok(()) };
-        let chains: HashMap<String, usize> =
-            table.chains.iter().enumerate().map(|(at, chain)| (chain.name.clone(), at)).collect();
+        let chains = std::mem::take(&mut self.chains);
         for Pending { number, line } in std::mem::take(&mut self.pending) {
             let error = |(column, what)| self.error(number, column, what);
             let words = words(&line).map_err(error)?;

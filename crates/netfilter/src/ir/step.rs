@@ -90,7 +90,9 @@ pub struct Nat {
 pub enum Step {
     /// The rule ends here unless this holds.
     If(Cond),
-    /// The field gets a new value.
+    /// The field gets a new value. A packet without a connection has no connection mark: writing
+    /// or copying it then does nothing (nft_ct.c, nft_ct_set_eval; xt_connmark.c,
+    /// connmark_tg_shift).
     Set(Field, Assign),
     /// The packet is exempt from connection tracking, unless it has passed it already.
     NoTrack,

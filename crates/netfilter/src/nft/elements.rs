@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use packet_set::{Field, RangeSet};
 
 use super::ast::{Compare, Element, Expr, Set};
-use super::keys::{Key, Read, read};
+use super::keys::{Key, Read, other_header, read};
 use super::values::{Kind, STATES};
 use crate::ir::{Cond, Doubt, Pattern};
 
@@ -46,7 +46,11 @@ impl<'a> Sets<'a> {
         let keys: Vec<Key> = parts.iter().map(read).collect();
         let mut all: Vec<Cond> = keys.iter().flat_map(|key| key.needs.clone()).collect();
         all.push(self.compare(&keys, op, right).unwrap_or_else(|| unknown(&keys, text)));
-        Cond::All(all)
+        let with_ports = Cond::All(all);
+        match other_header(parts, text) {
+            Some(other) => Cond::Any(vec![with_ports, other]),
+            None => with_ports,
+        }
     }
 
     /// None where it is not understood.

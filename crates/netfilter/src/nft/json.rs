@@ -30,7 +30,12 @@ pub(super) fn parse(file: &str, text: &str) -> Result<File, ParseError> {
         .get("nftables")
         .and_then(Value::as_array)
         .ok_or_else(|| fault(1, 1, "no list \"nftables\"".to_owned()))?;
-    let mut reader = Reader { name: Arc::from(file), file: File::default() };
+    let mut reader = Reader {
+        name: Arc::from(file),
+        file: File::default(),
+        tables: HashMap::new(),
+        chains: HashMap::new(),
+    };
     for item in list {
         reader.item(item);
     }
@@ -40,6 +45,10 @@ pub(super) fn parse(file: &str, text: &str) -> Result<File, ParseError> {
 struct Reader {
     name: Arc<str>,
     file: File,
+    /// Family and name of a table, with its place in the file.
+    tables: HashMap<(TableFamily, String), usize>,
+    /// Place of a table and name of a chain, with the chain's place in it.
+    chains: HashMap<(usize, String), usize>,
 }
 
 fn text<'a>(object: &'a Object, key: &str) -> Option<&'a str> {
@@ -85,9 +94,12 @@ impl Reader {
 
     fn table(&mut self, object: &Object) -> Option<()> {
         let flags = object.get("flags").map(Value::to_string).unwrap_or_default();
+        let family = TableFamily::by_name(text(object, "family")?)?;
+        let name = text(object, "name")?.to_owned();
+        self.tables.entry((family, name.clone())).or_insert(self.file.tables.len());
         self.file.tables.push(Table {
-            family: TableFamily::by_name(text(object, "family")?)?,
-            name: text(object, "name")?.to_owned(),
+            family,
+            name,
             chains: Vec::new(),
             sets: HashMap::new(),
             dormant: flags.contains("dormant"),
@@ -95,10 +107,15 @@ impl Reader {
         Some(())
     }
 
-    fn find(&mut self, object: &Object) -> Option<&mut Table> {
+    /// The place of the table that an object is in.
+    fn place_of_table(&self, object: &Object) -> Option<usize> {
         let family = TableFamily::by_name(text(object, "family")?)?;
-        let name = text(object, "table")?;
-        self.file.tables.iter_mut().find(|table| table.family == family && table.name == name)
+        self.tables.get(&(family, text(object, "table")?.to_owned())).copied()
+    }
+
+    fn find(&mut self, object: &Object) -> Option<&mut Table> {
+        let at = self.place_of_table(object)?;
+        self.file.tables.get_mut(at)
     }
 
     fn chain(&mut self, object: &Object) -> Option<()> {
@@ -123,7 +140,10 @@ impl Reader {
         };
         let place = self.place(object.get("handle").and_then(Value::as_u64));
         let name = text(object, "name")?.to_owned();
-        self.find(object)?.chains.push(Chain { name, base, rules: Vec::new(), place });
+        let at = self.place_of_table(object)?;
+        let list = &mut self.file.tables.get_mut(at)?.chains;
+        self.chains.insert((at, name.clone()), list.len());
+        list.push(Chain { name, base, rules: Vec::new(), place });
         Some(())
     }
 
@@ -133,9 +153,9 @@ impl Reader {
         let statements = list.iter().map(statement).collect();
         let written: Vec<String> = list.iter().map(brief).collect();
         let rule = Rule { statements, place, text: written.join(" ") };
-        let chain = text(object, "chain")?;
-        let table = self.find(object)?;
-        table.chains.iter_mut().find(|known| known.name == chain)?.rules.push(rule);
+        let at = self.place_of_table(object)?;
+        let chain = *self.chains.get(&(at, text(object, "chain")?.to_owned()))?;
+        self.file.tables.get_mut(at)?.chains.get_mut(chain)?.rules.push(rule);
         Some(())
     }
 

@@ -50,7 +50,7 @@ fn protocols(list: &[u128]) -> Cond {
 }
 
 /// The packet belongs to a connection: other questions to conntrack have no answer without.
-fn tracked() -> Cond {
+pub(super) fn tracked() -> Cond {
     let without = [ct_state::INVALID, ct_state::UNTRACKED].map(|state| (state, state));
     Cond::Not(Box::new(Cond::In(Field::CT_STATE, RangeSet::of(without.to_vec()))))
 }
@@ -88,6 +88,23 @@ fn mask_value(kind: Kind, mask: &Expr) -> Option<u128> {
     kind.value(mask)
 }
 
+/// IPPROTO_TCP, _UDP, _DCCP, _SCTP and _UDPLITE: their headers begin with two ports.
+const WITH_PORTS: [u128; 5] = [6, 17, 33, 132, 136];
+
+/// Where `th` names a header that does not begin with ports, a comparison is with whatever is
+/// there (nft_payload.c reads the transport header of any protocol): we cannot tell.
+pub(super) fn other_header(parts: &[Expr], text: &str) -> Option<Cond> {
+    let any = |part: &Expr| match part {
+        Expr::Payload(protocol, _) => protocol == "th",
+        Expr::Binary(_, left, _) => matches!(&**left, Expr::Payload(name, _) if name == "th"),
+        _ => false,
+    };
+    parts.iter().any(any).then(|| {
+        let other = Cond::Not(Box::new(protocols(&WITH_PORTS)));
+        Cond::All(vec![other, Cond::Unknown(text.to_owned(), Doubt::Packet)])
+    })
+}
+
 fn payload(protocol: &str, name: &str) -> Key {
     const TCP: u128 = 6;
     const UDP: u128 = 17;
@@ -122,7 +139,7 @@ fn payload(protocol: &str, name: &str) -> Key {
                 "udplite" => &[UDPLITE],
                 "sctp" => &[SCTP],
                 "dccp" => &[DCCP],
-                _ => &[TCP, UDP, DCCP, SCTP, UDPLITE],
+                _ => &WITH_PORTS,
             };
             let place = if name == "sport" { Field::SPORT } else { Field::DPORT };
             one(place, Kind::Port, vec![protocols(list)])

@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use super::ast::{self, Compare, Expr, Statement};
 use super::elements::Sets;
 use super::statement::{Context, Lowered};
-use crate::ir::{Backend, Chain, Rule, Ruleset, Step, Table, Verdict};
+use crate::ir::{Backend, Chain, Rule, Ruleset, Step, Table, TableFamily, Verdict};
 
 /// Lowers a file.
 pub(super) fn lower(file: ast::File) -> Ruleset {
@@ -23,13 +23,24 @@ fn table(source: &ast::Table) -> Table {
         .collect();
     let chains: HashMap<&str, usize> =
         source.chains.iter().enumerate().map(|(at, chain)| (chain.name.as_str(), at)).collect();
-    let context = Context { sets: Sets { named: &source.sets, written }, chains };
+    let of_iptables = is_of_iptables(source);
+    let context = Context { sets: Sets { named: &source.sets, written }, chains, of_iptables };
     Table {
         backend: Backend::Nftables,
         family: source.family,
         name: source.name.clone(),
         chains: source.chains.iter().map(|chain| lower_chain(&context, chain, source)).collect(),
     }
+}
+
+/// Whether iptables-nft wrote the table: it has the name of one of its tables, and a base chain
+/// with the name of one of its chains.
+fn is_of_iptables(table: &ast::Table) -> bool {
+    let is_builtin =
+        |name: &str| matches!(name, "PREROUTING" | "INPUT" | "FORWARD" | "OUTPUT" | "POSTROUTING");
+    matches!(table.family, TableFamily::Ip | TableFamily::Ip6)
+        && matches!(table.name.as_str(), "raw" | "mangle" | "nat" | "filter" | "security")
+        && table.chains.iter().any(|chain| chain.base.is_some() && is_builtin(&chain.name))
 }
 
 fn lower_chain(context: &Context<'_>, chain: &ast::Chain, table: &ast::Table) -> Chain {

@@ -6,7 +6,7 @@ use packet_set::Field;
 
 use super::ast::{Element, Expr, Operator, Statement, Verdict};
 use super::elements::{Sets, membership};
-use super::keys::{Key, read};
+use super::keys::{Key, other_header, read, tracked};
 use super::nat::{self, Translation};
 use crate::ir::{self, Assign, Cond, Doubt, Reject, Step};
 
@@ -14,6 +14,8 @@ use crate::ir::{self, Assign, Cond, Doubt, Reject, Step};
 pub(super) struct Context<'a> {
     pub(super) sets: Sets<'a>,
     pub(super) chains: HashMap<&'a str, usize>,
+    /// iptables-nft wrote the table.
+    pub(super) of_iptables: bool,
 }
 
 /// What a statement becomes.
@@ -32,11 +34,17 @@ impl<'a> Context<'a> {
     /// The steps of a statement; `text` is its rule.
     pub(super) fn lower(&self, statement: &'a Statement, text: &str) -> Lowered {
         match statement {
+            // nft lists `-m conntrack ! --ctstate NEW,DNAT` as `ct status dnat`: neither the
+            // negation nor the other states are told (libxt_conntrack.c, conntrack3_mt_xlate).
+            // And `-m multiport ! --ports 22` as one of both ports being 22.
+            Statement::Match(_, left, _) if self.of_iptables && tells_less(left) => {
+                one(Step::If(Cond::Unknown(text.to_owned(), Doubt::Packet)))
+            }
             Statement::Match(op, left, right) => {
                 one(Step::If(self.sets.matching(*op, left, right, text)))
             }
             Statement::Verdict(verdict) => one(Step::verdict(self.verdict(verdict))),
-            Statement::Vmap(key, map) => match self.vmap(key, map) {
+            Statement::Vmap(key, map) => match self.vmap(key, map, text) {
                 Some(list) => one(Step::Select(list)),
                 None => Lowered::Unknown(text.to_owned()),
             },
@@ -79,7 +87,7 @@ impl<'a> Context<'a> {
     }
 
     /// The alternatives of a verdict map; elements with one verdict are one alternative.
-    fn vmap(&self, key: &Expr, map: &'a Expr) -> Option<Vec<(Cond, ir::Verdict)>> {
+    fn vmap(&self, key: &Expr, map: &'a Expr, text: &str) -> Option<Vec<(Cond, ir::Verdict)>> {
         let members = self.sets.members(map)?;
         let parts = match key {
             Expr::Concat(parts) => parts.as_slice(),
@@ -117,6 +125,9 @@ impl<'a> Context<'a> {
             list.push((Cond::All(all), verdict));
         }
         list.extend(others);
+        if let Some(other) = other_header(parts, text) {
+            list.push((other, ir::Verdict::Unknown(text.to_owned())));
+        }
         if members.uncertain {
             // An element that is not listed may be there by now.
             let what = "a map that is written by rules".to_owned();
@@ -145,7 +156,23 @@ impl<'a> Context<'a> {
             _ => return Lowered::Unknown(text.to_owned()),
         };
         let assign = assignment(field, value).unwrap_or_else(|| Assign::Unknown(text.to_owned()));
-        one(Step::Set(field, assign))
+        let mut steps = Vec::new();
+        if matches!(assign, Assign::Copy { from: Field::CT_MARK, .. }) {
+            // Without a connection there is nothing to read, and the rule ends (nft_ct.c,
+            // nft_ct_get_eval).
+            steps.push(Step::If(tracked()));
+        }
+        steps.push(Step::Set(field, assign));
+        Lowered::Steps(steps)
+    }
+}
+
+/// Whether nft lists matches of iptables so in which not everything is told.
+fn tells_less(left: &Expr) -> bool {
+    match left {
+        Expr::Ct(key, _) => key == "status",
+        Expr::Concat(_) => true,
+        _ => false,
     }
 }
 

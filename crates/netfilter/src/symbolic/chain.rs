@@ -35,6 +35,8 @@ pub(super) struct Engine<'a> {
     pub(super) arena: Arena,
     pub(super) tables: Vec<&'a Table>,
     pub(super) family: Family,
+    /// Whether the packets are forwarded.
+    pub(super) forwards: bool,
     pub(super) interfaces: Interfaces,
     pub(super) doubts: Doubts,
     pub(super) marks: Marks,

@@ -2,7 +2,7 @@
 
 use packet_set::{Diagram, Exceeded, Field, Leaf, RangeSet};
 
-use super::chain::Engine;
+use super::chain::{Engine, Phase};
 use super::universe::Seen;
 use crate::ir::{Cond, Doubt, Pattern, Side};
 
@@ -48,11 +48,24 @@ impl Engine<'_> {
     }
 
     fn values(&mut self, field: Field, values: &RangeSet) -> Result<Diagram, Exceeded> {
+        let arrived;
+        let values = if field == Field::HOP_LIMIT && self.is_on_its_way() {
+            arrived = values.iter().map(|(lo, hi)| (lo + 1, hi.saturating_add(1))).collect();
+            &arrived
+        } else {
+            values
+        };
         match self.universe().see(field, values) {
             Seen::Never => Ok(NEVER),
             Seen::Always => Ok(ALWAYS),
             Seen::Some(inside) => self.arena.field_in(field, &inside, Leaf::IN, Leaf::NONE),
         }
+    }
+
+    /// Whether the packet has been routed on, which takes one off its hop limit before the hook is
+    /// called (ip_forward.c, ip_forward). The field holds the limit with which it arrived.
+    fn is_on_its_way(&self) -> bool {
+        self.forwards && matches!(self.phase, Phase::Middle | Phase::Postrouting)
     }
 
     fn interface(&mut self, side: Side, patterns: &[Pattern]) -> Result<Diagram, Exceeded> {

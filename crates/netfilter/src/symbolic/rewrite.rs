@@ -4,11 +4,38 @@ use packet_set::{Diagram, Exceeded, Field, Leaf, RangeSet};
 
 use super::chain::{Engine, Phase};
 use super::marks::result;
+use super::universe::Seen;
 use crate::ir::{Assign, Nat, NatKind, ct_state, ct_status};
 
 impl Engine<'_> {
-    /// The answer for a packet whose field gets a new value first.
+    /// The answer for a packet whose field gets a new value first, unless that is about the mark of
+    /// a connection and the packet has none.
     pub(super) fn assign(
+        &mut self,
+        field: Field,
+        assign: &Assign,
+        answer: Diagram,
+        unknown: &mut Vec<String>,
+    ) -> Result<Diagram, Exceeded> {
+        let of_connection =
+            field == Field::CT_MARK || matches!(assign, Assign::Copy { from: Field::CT_MARK, .. });
+        if !of_connection {
+            return self.assign_always(field, assign, answer, unknown);
+        }
+        let without = [ct_state::INVALID, ct_state::UNTRACKED].map(|state| (state, state));
+        let without = RangeSet::of(without.to_vec());
+        match self.universe().see(Field::CT_STATE, &without) {
+            Seen::Always => Ok(answer),
+            Seen::Never => self.assign_always(field, assign, answer, unknown),
+            Seen::Some(states) => {
+                let assigned = self.assign_always(field, assign, answer, unknown)?;
+                let guard = self.arena.field_in(Field::CT_STATE, &states, Leaf::IN, Leaf::NONE)?;
+                self.where_holds(guard, answer, assigned)
+            }
+        }
+    }
+
+    fn assign_always(
         &mut self,
         field: Field,
         assign: &Assign,

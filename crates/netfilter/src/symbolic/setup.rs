@@ -116,6 +116,7 @@ pub(super) fn engine<'a>(
         interfaces: Interfaces::new(&looks.patterns),
         tables,
         family: packets.family,
+        forwards: packets.hook == Hook::Forward,
         doubts,
         marks,
         read: looks.fields,
@@ -155,7 +156,9 @@ fn universe(tables: &[&Table], packets: &Packets, marks: &Marks, doubts: &Doubts
     own.limit(Field::CT_MARK, marks.ranges(Field::CT_MARK));
     own.limit(Field::IIF, Interfaces::present());
     own.limit(Field::MAC_SOURCE, RangeSet::from(0..=(1 << 48) - 1));
-    own.limit(Field::HOP_LIMIT, RangeSet::from(0..=255));
+    // What arrives with the last hop limit is not forwarded; with 0, nothing arrives at a router.
+    let least = u128::from(packets.hook == Hook::Forward);
+    own.limit(Field::HOP_LIMIT, RangeSet::from(least..=255));
     own.limit(Field::DSCP, RangeSet::from(0..=63));
     own.limit(Field::LENGTH, RangeSet::from(0..=0xffff));
     own.limit(Field::PACKET_TYPE, RangeSet::from(0..=2));

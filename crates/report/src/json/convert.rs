@@ -78,38 +78,45 @@ fn common<'a>(
         sockets: 1,
         accept_queue: None,
         holders: Holders { judgement, of },
-        holders_known: holders_known(held(judgement, of)),
+        holders_known: holders_known(&held(judgement, of)),
+        made_by: held(judgement, of)
+            .into_iter()
+            .filter_map(|held| if let Held::Nobody(c) = held { Some(maker(c)) } else { None })
+            .collect(),
         ipv4: None,
         ipv6: None,
         after_boot: None,
     }
 }
 
-/// The holder of a socket that no process is known to hold; none if processes hold it or nobody
-/// does.
-pub(super) fn holder_without_process<'a>(
+/// The holders of what no process is known to hold; empty if nobody holds it.
+pub(super) fn holders_without_process<'a>(
     judgement: &'a Judgement<'a>,
     of: Of<'a>,
-) -> Option<schema::Holder<'a>> {
-    match held(judgement, of) {
-        Held::Processes | Held::Nobody(_) => None,
-        Held::Kernel(owner) => Some(schema::Holder {
-            kind: schema::HolderKind::Kernel,
-            detail: Some(if owner.instance.is_empty() {
-                Cow::Borrowed(&owner.subsystem)
-            } else {
-                Cow::Owned(format!("{} {}", owner.subsystem, owner.instance))
-            }),
-            ..NO_HOLDER
-        }),
-        Held::Creator(creator) => Some(self::creator(creator)),
+) -> Vec<schema::Holder<'a>> {
+    let mut holders = Vec::new();
+    for held in held(judgement, of) {
+        match held {
+            Held::Processes | Held::Nobody(_) => {}
+            Held::Kernel(owners) => holders.extend(owners.iter().map(|owner| schema::Holder {
+                kind: schema::HolderKind::Kernel,
+                detail: Some(if owner.instance.is_empty() {
+                    Cow::Borrowed(&owner.subsystem)
+                } else {
+                    Cow::Owned(format!("{} {}", owner.subsystem, owner.instance))
+                }),
+                ..NO_HOLDER
+            })),
+            Held::Creator(creator) => holders.push(self::creator(creator)),
+        }
     }
+    holders
 }
 
-fn held<'a>(judgement: &'a Judgement<'a>, of: Of<'a>) -> Held<'a> {
+fn held<'a>(judgement: &'a Judgement<'a>, of: Of<'a>) -> Vec<Held<'a>> {
     match of {
-        Of::Row(row) => judgement.held(row),
-        Of::Connection(socket) => judgement.held_connection(socket),
+        Of::Row(row) => judgement.held(row).collect(),
+        Of::Connection(socket) => vec![judgement.held_connection(socket)],
     }
 }
 
@@ -123,6 +130,7 @@ const NO_HOLDER: schema::Holder<'static> = schema::Holder {
     user_unit: None,
     inner_unit: None,
     session: None,
+    slice: None,
     container: None,
     user: None,
     executable: None,
@@ -137,6 +145,19 @@ fn creator(creator: Creator<'_>) -> schema::Holder<'_> {
         container: creator.container(),
         user: Some(user(creator.user, creator.uid)),
         ..placed(creator.place)
+    }
+}
+
+/// Whoever made a socket that nobody holds.
+fn maker(creator: Creator<'_>) -> schema::Maker<'_> {
+    schema::Maker {
+        user: user(creator.user, creator.uid),
+        unit: creator.unit(),
+        user_unit: creator.place.and_then(Place::user_unit),
+        inner_unit: creator.place.and_then(Place::inner_unit),
+        session: creator.place.and_then(Place::session),
+        slice: creator.place.and_then(Place::slice),
+        container: creator.container(),
     }
 }
 
@@ -162,6 +183,7 @@ fn placed<'a>(place: Option<&'a Place<'a>>) -> schema::Holder<'a> {
         user_unit: place.and_then(Place::user_unit),
         inner_unit: place.and_then(Place::inner_unit),
         session: place.and_then(Place::session),
+        slice: place.and_then(Place::slice),
         ..NO_HOLDER
     }
 }
@@ -170,16 +192,19 @@ fn user(name: Option<&str>, uid: facts::Uid) -> Cow<'_, str> {
     name.map_or_else(|| uid.to_string().into(), Cow::Borrowed)
 }
 
-fn holders_known(held: Held<'_>) -> schema::HoldersKnown {
-    match held {
-        Held::Processes => schema::HoldersKnown::Descriptors,
-        Held::Kernel(_) => schema::HoldersKnown::Kernel,
-        Held::Creator(c) if c.place.is_some() || c.socket_unit.is_some() => {
-            schema::HoldersKnown::Creator
-        }
-        Held::Creator(_) => schema::HoldersKnown::Unknown,
-        Held::Nobody(_) => schema::HoldersKnown::Nobody,
-    }
+/// The least that is known of any of a row's sockets.
+fn holders_known(held: &[Held<'_>]) -> schema::HoldersKnown {
+    use schema::HoldersKnown::{Creator, Descriptors, Kernel, Nobody, Unknown};
+    let of_one = |held: &Held<'_>| match held {
+        Held::Processes => Descriptors,
+        Held::Kernel(_) => Kernel,
+        Held::Creator(c) if c.place.is_some() || c.socket_unit.is_some() => Creator,
+        Held::Creator(_) => Unknown,
+        Held::Nobody(_) => Nobody,
+    };
+    let worst = [Unknown, Creator, Descriptors, Kernel, Nobody];
+    let each: Vec<_> = held.iter().map(of_one).collect();
+    worst.into_iter().find(|known| each.contains(known)).unwrap_or(Unknown)
 }
 
 fn reach(reach: reach::Reach) -> schema::Reach<'static> {

@@ -10,6 +10,7 @@ use judge::row::Row;
 
 use super::connected::endpoint_into;
 use super::detail::Answer;
+use super::label::kernel_into;
 use crate::escape::Text;
 
 /// How many numbers, or ranges of them, are listed.
@@ -36,16 +37,17 @@ pub(super) fn describe(judgement: &Judgement<'_>, rows: &[&Row<'_>]) -> Vec<Answ
         let more = more.into_iter().chain(started_by(judgement, &group.first));
         lines.extend(more.map(|text| Answer { lead: Text::fixed("  "), text }));
     }
-    for row in rows {
-        let line = match judgement.held(row) {
+    for held in rows.iter().flat_map(|row| judgement.held(row)) {
+        let line = match held {
             Held::Processes => continue,
-            Held::Kernel(owner) => {
+            Held::Kernel(owners) => {
                 let mut text = Text::fixed("the kernel: ");
-                text.push_host(&owner.subsystem);
-                if !owner.instance.is_empty() {
-                    text.push(" ").push_host(&owner.instance);
+                kernel_into(owners, &mut text);
+                let sources: BTreeSet<&str> = owners.iter().map(|o| o.source.as_str()).collect();
+                for (at, source) in sources.into_iter().enumerate() {
+                    text.push(if at > 0 { ", " } else { " (from " }).push_host(source);
                 }
-                text.push(" (from ").push_host(&owner.source).push(")");
+                text.push(")");
                 text
             }
             Held::Nobody(maker) => {
@@ -172,6 +174,9 @@ fn placed_into(holder: &ProcessHolder<'_>, text: &mut Text) {
         // A container's own unit is named after its id, and says nothing more.
         text.push(", unit ").push_host(unit);
     }
+    if let Some(slice) = place.and_then(Place::chosen_slice).filter(|_| !in_container) {
+        text.push(", slice ").push_host(slice);
+    }
 }
 
 /// The executable with its package.
@@ -235,6 +240,9 @@ fn creator(maker: Creator<'_>) -> Text {
     };
     if let Some(unit) = maker.place.and_then(Place::user_unit) {
         text.push("user unit ").push_host(unit).push(", ");
+    }
+    if let Some(slice) = maker.place.and_then(Place::chosen_slice) {
+        text.push("slice ").push_host(slice).push(", ");
     }
     text.push("user ");
     match maker.user {

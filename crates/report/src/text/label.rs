@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use facts::{ContainerEngine, Pid, Snapshot};
+use facts::{ContainerEngine, KernelOwner, Pid, Snapshot, Uid};
 use judge::Judgement;
 use judge::holder::{Creator, Held, ProcessHolder};
 use judge::place::Place;
@@ -34,12 +34,8 @@ impl Labels {
     /// The label of a row's holders.
     pub(super) fn of(&mut self, judgement: &Judgement<'_>, row: &Row<'_>) -> LabelId {
         self.scratch.clear();
-        match judgement.held(row) {
-            Held::Processes => {
-                processes_into(judgement.snapshot, judgement.holders(row), &mut self.scratch);
-            }
-            held => without_processes_into(judgement.snapshot, held, &mut self.scratch),
-        }
+        let held = judgement.held(row);
+        owners_into(judgement.snapshot, held, judgement.holders(row), &mut self.scratch);
         if let Some(id) = self.ids.get(&self.scratch) {
             return *id;
         }
@@ -56,7 +52,7 @@ impl Labels {
     }
 }
 
-/// What answers for a process's hold, as a reader thinks of it.
+/// What answers for a hold, as a reader thinks of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Owner<'j> {
     /// A socket unit, through its service manager.
@@ -73,6 +69,12 @@ enum Owner<'j> {
     Session(Option<&'j str>, &'j str),
     /// A program of which no more is known.
     Program(Option<&'j str>),
+    /// Parts of the kernel.
+    Kernel(&'j [&'j KernelOwner]),
+    /// A user, who made a socket of which no more is known.
+    User(Uid),
+    /// Nobody.
+    Nobody,
 }
 
 /// Appends the label of a connected socket.
@@ -81,58 +83,65 @@ pub(super) fn of_connection_into(
     socket: &facts::Socket,
     text: &mut Text,
 ) {
-    match judgement.held_connection(socket) {
-        Held::Processes => {
-            processes_into(judgement.snapshot, judgement.holders_of_connection(socket), text);
-        }
-        held => without_processes_into(judgement.snapshot, held, text),
-    }
+    // One search in most cases: nearly all have a holder.
+    let mut holders = judgement.holders_of_connection(socket).peekable();
+    let held = holders.peek().is_none().then(|| judgement.held_connection(socket));
+    owners_into(judgement.snapshot, held.into_iter(), holders, text);
 }
 
-/// Appends the label of a socket that no process is known to hold.
-fn without_processes_into(snapshot: &Snapshot, held: Held<'_>, text: &mut Text) {
-    match held {
-        Held::Processes => {}
-        Held::Kernel(owner) => {
-            text.push("kernel: ").push_host(&owner.subsystem);
-            if !owner.instance.is_empty() {
-                text.push(" ").push_host(&owner.instance);
-            }
-        }
-        Held::Nobody(_) => {
-            text.push("no process");
-        }
-        Held::Creator(creator) => creator_into(snapshot, creator, text),
-    }
-}
+/// An owner, how many processes it has and the first of them.
+type Counted<'j> = (Owner<'j>, usize, Option<Pid>);
 
-fn creator_into(snapshot: &Snapshot, creator: Creator<'_>, text: &mut Text) {
-    let placed = creator.place.and_then(|place| placed(place, None));
-    if let Some(owner) = creator.socket_unit.map(Owner::SocketUnit).or(placed) {
-        return owner.name_into(snapshot, 1, None, text);
-    }
-    text.push("? (user ");
-    match creator.user {
-        Some(name) => text.push_host(name),
-        None => text.push_plain(creator.uid),
+/// Everybody who answers for a hold, each once: processes first, then the others.
+fn owners<'j>(
+    held: impl Iterator<Item = Held<'j>>,
+    holders: impl Iterator<Item = ProcessHolder<'j>>,
+) -> Vec<Counted<'j>> {
+    let mut owners: Vec<Counted<'j>> = Vec::new();
+    let mut add = |owner: Owner<'j>, pid| match owners.iter_mut().find(|(o, ..)| *o == owner) {
+        Some((_, count, _)) => *count = count.saturating_add(1),
+        None => owners.push((owner, 1, pid)),
     };
-    text.push(")");
+    for holder in holders {
+        add(owner(&holder), Some(holder.pid));
+    }
+    for held in held {
+        match held {
+            Held::Processes => {}
+            Held::Kernel(kernel) => add(Owner::Kernel(kernel), None),
+            Held::Nobody(_) => add(Owner::Nobody, None),
+            Held::Creator(creator) => add(made(creator), None),
+        }
+    }
+    owners
 }
 
-/// Appends the label of processes: socket units first, and without the services that those start.
-fn processes_into<'j>(
+/// Who made a socket.
+fn made(creator: Creator<'_>) -> Owner<'_> {
+    let placed = creator.place.and_then(|place| placed(place, None));
+    creator.socket_unit.map(Owner::SocketUnit).or(placed).unwrap_or(Owner::User(creator.uid))
+}
+
+/// Appends the parts of the kernel: `vxlan vx0, vx1`.
+pub(super) fn kernel_into(owners: &[&KernelOwner], text: &mut Text) {
+    for (at, of) in owners.chunk_by(|a, b| a.subsystem == b.subsystem).enumerate() {
+        let Some(first) = of.first() else { continue };
+        text.push(if at > 0 { ", " } else { "" }).push_host(&first.subsystem);
+        let instances = of.iter().map(|o| o.instance.as_str()).filter(|i| !i.is_empty());
+        for (at, instance) in instances.enumerate() {
+            text.push(if at > 0 { ", " } else { " " }).push_host(instance);
+        }
+    }
+}
+
+/// Appends the label of owners: socket units first, and without the services that those start.
+fn owners_into<'j>(
     snapshot: &Snapshot,
+    held: impl Iterator<Item = Held<'j>>,
     holders: impl Iterator<Item = ProcessHolder<'j>>,
     text: &mut Text,
 ) {
-    let mut owners: Vec<(Owner<'j>, usize, Pid)> = Vec::new();
-    for holder in holders {
-        let owner = owner(&holder);
-        match owners.iter_mut().find(|(known, ..)| *known == owner) {
-            Some((_, count, _)) => *count = count.saturating_add(1),
-            None => owners.push((owner, 1, holder.pid)),
-        }
-    }
+    let mut owners = owners(held, holders);
     let sockets: Vec<&str> = owners
         .iter()
         .filter_map(|(o, ..)| if let Owner::SocketUnit(unit) = o { Some(*unit) } else { None })
@@ -151,7 +160,7 @@ fn processes_into<'j>(
         if at > 0 {
             text.push(", ");
         }
-        owner.name_into(snapshot, *count, Some(*pid), text);
+        owner.name_into(snapshot, *count, *pid, text);
     }
 }
 
@@ -217,7 +226,7 @@ impl Owner<'_> {
             }
             Self::UserUnit(unit, uid) => {
                 text.push_host(unit).push(" (user ");
-                match uid.map(|uid| (uid, snapshot.user(facts::Uid(uid)))) {
+                match uid.map(|uid| (uid, snapshot.user(Uid(uid)))) {
                     Some((_, Some(name))) => text.push_host(name),
                     Some((uid, None)) => text.push_plain(uid),
                     None => text.push("unit"),
@@ -239,27 +248,41 @@ impl Owner<'_> {
                     None => {}
                 }
             }
+            Self::Kernel(owners) => {
+                text.push("kernel: ");
+                kernel_into(owners, text);
+            }
+            Self::User(uid) => {
+                text.push("? (user ");
+                match snapshot.user(uid) {
+                    Some(name) => text.push_host(name),
+                    None => text.push_plain(uid),
+                };
+                text.push(")");
+            }
+            Self::Nobody => {
+                text.push("no process");
+            }
         }
     }
 }
 
 /// The shortest name of who holds a row, for lists: a unit without its suffix, or a program.
 pub(super) fn short(judgement: &Judgement<'_>, row: &Row<'_>) -> Text {
-    let first = judgement.holders(row).map(|h| owner(&h)).next();
-    let creator = judgement.creator(row);
-    let placed = creator.place.and_then(|p| placed(p, None));
-    let owner = first.or(creator.socket_unit.map(Owner::SocketUnit)).or(placed);
-    match (owner, judgement.held(row)) {
-        (_, Held::Kernel(kernel)) => Text::host(&kernel.subsystem),
-        (Some(Owner::SocketUnit(u) | Owner::Unit(u) | Owner::UserUnit(u, _)), _) => {
+    let first = owners(judgement.held(row), judgement.holders(row)).into_iter().next();
+    match first.map(|(owner, ..)| owner) {
+        Some(Owner::Kernel(owners)) => {
+            owners.first().map_or_else(Text::default, |o| Text::host(&o.subsystem))
+        }
+        Some(Owner::SocketUnit(u) | Owner::Unit(u) | Owner::UserUnit(u, _)) => {
             let stem = u.rsplit_once('.').map_or(u, |(stem, _)| stem);
             // The instances of a template are told apart by their ports already.
             let template = stem.find('@').and_then(|at| stem.get(..=at));
             Text::host(template.unwrap_or(stem))
         }
-        (Some(Owner::ForwardsTo(name) | Owner::Container(name, _)), _) => Text::host(name),
-        (Some(Owner::Session(Some(comm), _) | Owner::Program(Some(comm))), _) => Text::host(comm),
-        (_, Held::Nobody(_)) => Text::fixed("no process"),
+        Some(Owner::ForwardsTo(name) | Owner::Container(name, _)) => Text::host(name),
+        Some(Owner::Session(Some(comm), _) | Owner::Program(Some(comm))) => Text::host(comm),
+        Some(Owner::Nobody) => Text::fixed("no process"),
         _ => Text::fixed("?"),
     }
 }

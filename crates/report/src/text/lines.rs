@@ -283,10 +283,12 @@ pub(super) fn of<'r, 'a>(
     labels: &mut Labels,
     each_address: bool,
 ) -> Vec<Line<'r, 'a>> {
-    let mut lines: Vec<Line<'r, 'a>> = Vec::new();
+    // Nearly every row is a line, and growing would copy them.
+    let most = rows.size_hint().1.unwrap_or_default();
+    let mut lines: Vec<Line<'r, 'a>> = Vec::with_capacity(most);
     // The last line of each key. Rows come by port and protocol, so if that line is of another
     // protocol, none of this one was seen yet.
-    let mut known: HashMap<Key, usize> = HashMap::new();
+    let mut known: HashMap<Key, usize> = HashMap::with_capacity(most);
     for row in rows {
         let key = key(judgement, row, labels, each_address);
         let (ipv4, ipv6) = (Cell::of(row, Wire::Ipv4), Cell::of(row, Wire::Ipv6));
@@ -304,6 +306,7 @@ pub(super) fn of<'r, 'a>(
         entry.insert_entry(lines.len());
         lines.push(Line { key, protocols: vec![protocol], ipv4, ipv6, rows: vec![row] });
     }
+    drop(known);
     let mut lines = merge_protocols(lines);
     lines.sort_by_key(|line| (line.key.namespace, line.key.group));
     lines
@@ -332,8 +335,12 @@ fn key(judgement: &Judgement<'_>, row: &Row<'_>, labels: &mut Labels, each_addre
 
 /// Makes one line of those that differ in their protocol only.
 fn merge_protocols<'r, 'a>(lines: Vec<Line<'r, 'a>>) -> Vec<Line<'r, 'a>> {
+    // Lines of one protocol differ in more than that.
+    if lines.iter().all(|line| lines.first().is_some_and(|f| f.protocols == line.protocols)) {
+        return lines;
+    }
     let mut merged: Vec<Line<'r, 'a>> = Vec::with_capacity(lines.len());
-    let mut known: HashMap<Key, usize> = HashMap::new();
+    let mut known: HashMap<Key, usize> = HashMap::with_capacity(lines.len());
     for mut line in lines {
         let entry = known.entry(line.key);
         if let Entry::Occupied(at) = &entry

@@ -7,16 +7,14 @@ use crate::seen::Seen;
 #[test]
 fn network_manager_holds_a_raw_icmpv6_socket() {
     let seen = Seen::boot("nm", &HostOptions::new().enable("NetworkManager.service"));
-    // It brings the interface up by itself and listens for routers.
-    let wait = "until ss -Hnw | grep -q . || ss -Hnlw | grep -q NetworkManager; do sleep 0.1; done";
-    seen.run(&[
-        "timeout",
-        "30",
-        "sh",
-        "-c",
-        "nmcli device set host0 managed yes; nmcli device connect host0 >/dev/null & sleep 0",
-    ]);
-    seen.run(&["timeout", "30", "sh", "-c", &wait.replace("-Hnlw", "-Hnlwp")]);
+    // It looks for routers, as on any network with IPv6: for that it opens the socket.
+    let nmcli = ["nmcli", "--wait", "0", "connection"];
+    let profile = ["type", "ethernet", "con-name", "lab", "ifname", "host0"];
+    let methods = ["ipv4.method", "disabled", "ipv6.method", "auto"];
+    seen.run(&[&nmcli[..], &["add"], &profile, &methods].concat());
+    seen.run(&[&nmcli[..], &["up", "lab"]].concat());
+    let wait = "until ss -Hnlwp | grep -q NetworkManager; do sleep 0.1; done";
+    seen.run(&["timeout", "30", "sh", "-c", wait]);
     let listing = seen.list();
     let rows = listing.all("icmp6", None);
     assert_eq!(rows.len(), 1, "{:#}", listing.json);

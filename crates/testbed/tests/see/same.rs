@@ -12,6 +12,7 @@ fn busy() -> Seen {
         .enable("nginx.service")
         .enable("ssh.service");
     let seen = Seen::boot("same", &options);
+    seen.host.join(10).unwrap();
     seen.run(&["ip", "netns", "add", "blue"]);
     let inside = ["ip", "netns", "exec", "blue", crate::seen::AGENT, "hold", "tcp:[::]:9100"];
     seen.host.start_service("inside", &inside).unwrap();

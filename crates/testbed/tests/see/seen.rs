@@ -37,11 +37,10 @@ pub(crate) struct Seen {
 }
 
 impl Seen {
-    /// Boots a host and puts both programs on it.
+    /// Boots a host and puts both programs on it. Its interface has no address.
     pub(crate) fn boot(name: &str, options: &HostOptions) -> Self {
         let lab = Lab::new().unwrap();
         let host = lab.host(name, options).unwrap();
-        host.join(lab.number()).unwrap();
         host.push(Path::new(env!("CARGO_BIN_EXE_testbed-agent")), AGENT).unwrap();
         host.push(&BINARY, WHYOPEN).unwrap();
         Self { host, _lab: lab }

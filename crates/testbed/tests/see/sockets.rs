@@ -4,8 +4,10 @@ use crate::seen::Seen;
 
 #[test]
 fn dual_stack_and_v6only_are_told_apart() {
-    let seen = Seen::with_sockets(
-        "dual",
+    let seen = Seen::boot("dual", &testbed::HostOptions::new());
+    seen.host.join(10).unwrap();
+    seen.start(
+        "listener",
         &[
             "tcp:[::]:8000,dual",
             "tcp:[::]:8001,v6only",
