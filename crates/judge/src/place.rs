@@ -126,9 +126,9 @@ impl Place<'_> {
     pub fn chosen_slice(&self) -> Option<&str> {
         self.slice().filter(|slice| {
             let default = ["system.slice", "user.slice", "machine.slice"];
-            !default.contains(slice)
-                && !(slice.starts_with("user-") && self.placement.user.is_some())
-                && !slice.starts_with("system-")
+            let of_user = slice.starts_with("user-") && self.placement.user.is_some();
+            let usual = default.contains(slice) || of_user || slice.starts_with("system-");
+            !usual
         })
     }
 

@@ -239,7 +239,10 @@ impl<'a> Rule<'a> {
             32 => "ct expiration > 1s".to_owned(),
             33 => format!("ct reply {ip} saddr {not}{}", pool::network(self.random, v6)),
             34 => format!("meta l4proto tcp ct reply proto-src {not}{}", self.random.of(&PORTS)),
-            35 => format!("meta l4proto tcp ct original proto-src {not}{}", self.random.of(&["40000", "1-1023"])),
+            35 => format!(
+                "meta l4proto tcp ct original proto-src {not}{}",
+                self.random.of(&["40000", "1-1023"])
+            ),
             36 => "numgen random mod 2 0".to_owned(),
             _ => return None,
         })
