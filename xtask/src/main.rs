@@ -14,6 +14,7 @@ mod bench;
 mod bpf;
 mod command;
 mod fuzz;
+mod fuzz_kernel;
 mod test;
 mod tools;
 
@@ -29,6 +30,8 @@ enum Task {
     Test,
     /// Fuzz one parser, or all of them one after the other.
     Fuzz(fuzz::Fuzz),
+    /// Compare the evaluation of random firewall rules with what the kernel does (as root).
+    FuzzKernel(fuzz_kernel::FuzzKernel),
     /// Measure the cost of a look at busy hosts, next to ss, netstat and lsof (as root).
     Bench(bench::Bench),
     /// Write the BPF programs as text again, after a change of what assembles them.
@@ -39,6 +42,7 @@ fn main() -> ExitCode {
     let result = match Task::parse() {
         Task::Test => test::all(),
         Task::Fuzz(fuzz) => fuzz.run(),
+        Task::FuzzKernel(fuzz) => fuzz.run(),
         Task::Bench(bench) => bench.run(),
         Task::Bpf => bpf::write(),
     };

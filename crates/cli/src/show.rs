@@ -21,13 +21,11 @@ use crate::{host, load, output};
 pub(crate) fn sockets(flags: &ViewFlags) -> anyhow::Result<Outcome> {
     let started = Instant::now();
     let targets = parse(&flags.targets)?;
+    // The first screen alone does not show sockets that are bound but not open.
+    let all = flags.all || flags.output != Format::Text || !targets.is_empty();
     let mut snapshot = match &flags.from {
         Some(path) => load::snapshot(path, flags.read.this_netns)?,
-        None => {
-            // The first screen alone does not show sockets that are bound but not open.
-            let all = flags.all || flags.output != Format::Text || !targets.is_empty();
-            host::snapshot(flags.read, all)
-        }
+        None => host::snapshot(flags.read, all),
     };
     if flags.from.is_none() && (!targets.is_empty() || flags.with_args) {
         let pids = holders(&judge(&snapshot), &targets);

@@ -64,6 +64,7 @@ pub fn snapshot(request: Request) -> Snapshot {
     snapshot.gaps.extend(found.left_out);
     snapshot.sort();
     look_again(&mut snapshot, asked, &leads);
+    weigh_gaps(&mut snapshot);
     place(&mut snapshot, &finder);
     stale_executables(&mut snapshot, &finder);
     snapshot.units = socket_units(&snapshot);
@@ -148,30 +149,43 @@ fn inodes(sockets: &[Socket]) -> Vec<Inode> {
     inodes
 }
 
-/// Open sockets that have an inode, but neither a holder nor a part of the kernel behind them, and
-/// whose holder we could see.
-fn unheld(snapshot: &Snapshot) -> Vec<Inode> {
-    let owners = snapshot.kernel_owners.items();
+/// Open sockets that have an inode, but neither a holder nor a part of the kernel behind them.
+fn nobodys(snapshot: &Snapshot) -> impl Iterator<Item = &Socket> {
     let of_kernel = |socket: &Socket| {
-        owners.iter().any(|owner| {
+        snapshot.kernel_owners.items().iter().any(|owner| {
             owner.netns == socket.netns
                 && owner.protocol == socket.protocol
                 && Some(owner.port) == socket.port()
         })
     };
+    snapshot.sockets.items().iter().filter(move |socket| {
+        socket.is_open()
+            && socket.inode.0 != 0
+            && snapshot.holders_of(socket.inode).is_empty()
+            && !of_kernel(socket)
+    })
+}
+
+/// The inodes of those of [`nobodys`] whose holders we would see if there were any.
+fn unheld(snapshot: &Snapshot) -> Vec<Inode> {
     // Where not all holders could be read, others' sockets have one that we may not see.
     let all_read = snapshot.holders.is_complete();
-    let open =
-        snapshot.sockets.items().iter().filter(|socket| {
-            socket.is_open() && (all_read || socket.uid == snapshot.collector.uid)
-        });
-    let unheld = open.filter(|socket| {
-        socket.inode.0 != 0 && snapshot.holders_of(socket.inode).is_empty() && !of_kernel(socket)
-    });
-    let mut inodes: Vec<Inode> = unheld.map(|socket| socket.inode).collect();
+    let ours = nobodys(snapshot).filter(|s| all_read || s.uid == snapshot.collector.uid);
+    let mut inodes: Vec<Inode> = ours.map(|socket| socket.inode).collect();
     inodes.sort_unstable();
     inodes.dedup();
     inodes
+}
+
+/// Holders that are missing matter to few where every open socket has one that is known.
+fn weigh_gaps(snapshot: &mut Snapshot) {
+    if nobodys(snapshot).next().is_none()
+        && let Part::Partial { gaps, .. } = &mut snapshot.holders
+    {
+        for gap in gaps {
+            gap.minor = true;
+        }
+    }
 }
 
 /// Looks a second time at open sockets without a holder: since sockets and holders are read one

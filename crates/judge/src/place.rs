@@ -127,7 +127,8 @@ impl Place<'_> {
         self.slice().filter(|slice| {
             let default = ["system.slice", "user.slice", "machine.slice"];
             let of_user = slice.starts_with("user-") && self.placement.user.is_some();
-            !(default.contains(slice) || of_user || slice.starts_with("system-"))
+            let usual = default.contains(slice) || of_user || slice.starts_with("system-");
+            !usual
         })
     }
 

@@ -13,7 +13,7 @@ use crate::probe::{ICMP, ICMPV6, MAC, Probe, TCP, UDP, text};
 use crate::random::Random;
 
 /// What a ruleset tells apart.
-pub struct Aim<'a> {
+pub(crate) struct Aim<'a> {
     rules: Vec<&'a Rule>,
     /// Values at the ends of what the ruleset names, and beside them.
     values: BTreeMap<Field, Vec<u128>>,
@@ -31,7 +31,7 @@ const PORTS: [u128; 6] = [0, 1, 22, 1023, 1024, 65535];
 impl<'a> Aim<'a> {
     /// For packets of these families, on these interfaces. The text is looked through for whatever
     /// looks like an address or a number, so that a value that the parser misread is met as well.
-    pub fn new(
+    pub(crate) fn new(
         ruleset: &'a Ruleset,
         source: &str,
         v6: Option<bool>,
@@ -126,7 +126,7 @@ impl<'a> Aim<'a> {
     }
 
     /// A packet that some rule is likely to be about.
-    pub fn probe(&self, random: &mut Random) -> Probe {
+    pub(crate) fn probe(&self, random: &mut Random) -> Probe {
         let v6 = *random.maybe(&self.families).unwrap_or(&false);
         let mut draft = Draft { v6, values: BTreeMap::new(), iif: None };
         if !random.one_in(4) {
@@ -164,7 +164,9 @@ impl<'a> Aim<'a> {
                 draft.iif = random.maybe(&fitting).map(|name| (*name).clone()).or(draft.iif.take());
             }
             Cond::All(parts) if !negated => {
-                parts.iter().for_each(|part| self.satisfy(draft, part, false, random));
+                for part in parts {
+                    self.satisfy(draft, part, false, random);
+                }
             }
             Cond::Any(parts) | Cond::All(parts) => {
                 if let Some(part) = random.maybe(parts) {

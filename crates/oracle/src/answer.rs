@@ -58,9 +58,6 @@ pub enum Kind {
     Packet,
 }
 
-/// Most questions to the symbolic evaluator for one form of one ruleset.
-const MOST_EVALUATIONS: usize = 48;
-
 /// Path, IPv6, protocol and destination port: what one symbolic evaluation is about.
 type Key = (Path, bool, u8, u16);
 
@@ -72,6 +69,7 @@ pub struct Expectation {
     translates: bool,
     redirects: bool,
     evaluations: HashMap<Key, Result<Evaluation, String>>,
+    most: usize,
 }
 
 /// How much of an answer was compared.
@@ -84,8 +82,8 @@ pub struct Compared {
 }
 
 impl Expectation {
-    /// Reads a form as the program does.
-    pub fn new(form: Form) -> Result<Self, Fault> {
+    /// Reads a form as the program does; the symbolic evaluator is asked at most `most` questions.
+    pub fn new(form: Form, most: usize) -> Result<Self, Fault> {
         let mut ruleset = netfilter::rules::read(&form.name, form.text.as_bytes())
             .map_err(|error| Fault { kind: Kind::Parse, what: error.to_string() })?;
         ruleset.tables.retain(|table| table.name != TABLE);
@@ -108,6 +106,7 @@ impl Expectation {
             translates: !doubts.is_empty(),
             redirects: doubts.contains(&true),
             evaluations: HashMap::new(),
+            most,
         })
     }
 
@@ -191,7 +190,7 @@ impl Expectation {
     fn symbolic(&mut self, routes: &Routes, probe: &Probe, kernel: &Answer) -> Result<bool, Fault> {
         let key = (routes.path(), probe.v6, probe.protocol, probe.dport);
         if !self.evaluations.contains_key(&key) {
-            if self.evaluations.len() >= MOST_EVALUATIONS {
+            if self.evaluations.len() >= self.most {
                 return Ok(false);
             }
             let packets = Packets {

@@ -30,6 +30,9 @@ pub struct Form {
     pub text: String,
 }
 
+/// The name of the form in which a ruleset is loaded.
+pub(crate) const WRITTEN: &str = "as written";
+
 /// The tables of iptables and their base chains.
 const TABLES: [(&str, &[&str]); 5] = [
     ("raw", &["PREROUTING", "OUTPUT"]),

@@ -1,4 +1,5 @@
 //! `fuzz-kernel`: random rulesets and packets before the kernel and the evaluators, for a while.
+//! `cargo xtask fuzz-kernel` runs it.
 
 #![allow(
     clippy::disallowed_methods,
@@ -8,13 +9,15 @@
     reason = "a tool for developers: it runs against a kernel and the clock"
 )]
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use oracle::{Backend, Bench, Count, Error, Fixture, Trial, generate};
+use oracle::{Backend, Error, Fixture, Fuzz, generate};
 
-/// Asks the kernel and the evaluators about random packets under random rulesets.
+/// Asks the kernel and the evaluators about random packets under random rulesets (as root; in
+/// network namespaces of its own).
 #[derive(Parser)]
 struct Arguments {
     /// How long.
@@ -24,17 +27,20 @@ struct Arguments {
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Packets under each ruleset.
-    #[arg(long, default_value_t = 500)]
+    #[arg(long, default_value_t = 2000)]
     packets: usize,
-    /// Only print the ruleset of this seed for each program.
-    #[arg(long)]
-    show: bool,
     /// Stop after this many contradictions.
     #[arg(long, default_value_t = 20)]
     most: usize,
+    /// Only print the ruleset of this seed for each program.
+    #[arg(long)]
+    show: bool,
     /// A directory to write contradictions to, one file each.
     #[arg(long)]
-    keep: Option<std::path::PathBuf>,
+    keep: Option<PathBuf>,
+    /// Ask the kernel about these fixtures, and write its answers into them.
+    #[arg(long, num_args = 1..)]
+    record: Vec<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -45,7 +51,9 @@ fn main() -> ExitCode {
         }
         return ExitCode::SUCCESS;
     }
-    match run(&arguments) {
+    let result =
+        if arguments.record.is_empty() { run(&arguments) } else { record(&arguments.record) };
+    match result {
         Ok(0) => ExitCode::SUCCESS,
         Ok(_) => ExitCode::FAILURE,
         Err(error) => {
@@ -55,28 +63,27 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: &Arguments) -> Result<usize, Error> {
-    let mut bench = Bench::new(&generate::INTERFACES.map(str::to_owned))?;
+/// The number of contradictions.
+fn run(arguments: &Arguments) -> Result<u64, Error> {
     let start = Instant::now();
-    let mut total = Count::default();
+    let fuzz = Fuzz {
+        time: Duration::from_secs(arguments.seconds),
+        seed: arguments.seed,
+        packets: arguments.packets,
+        most: arguments.most,
+    };
     let mut contradictions = 0;
-    let mut seed = arguments.seed;
-    while start.elapsed() < Duration::from_secs(arguments.seconds)
-        && contradictions < arguments.most
-    {
-        for backend in Backend::ALL {
-            let text = generate::ruleset(backend, seed);
-            let trial =
-                Trial { backend, text: &text, packets: arguments.packets, seed, listed: true };
-            let verdict = trial.run(&mut bench)?;
-            total.add(verdict.count);
-            for fixture in verdict.found {
-                contradictions += 1;
-                tell(arguments, seed, contradictions, &fixture);
+    let total = fuzz.run(|seed, fixture| {
+        contradictions += 1;
+        println!("seed {seed}: {fixture}");
+        if let Some(directory) = &arguments.keep {
+            let path = directory.join(format!("{seed}-{contradictions}.json"));
+            match fixture.write(&path) {
+                Ok(()) => println!("kept as {}\n", path.display()),
+                Err(error) => eprintln!("{error}"),
             }
         }
-        seed += 1;
-    }
+    })?;
     let seconds = start.elapsed().as_secs_f64();
     #[expect(clippy::cast_precision_loss, reason = "a rate for a reader")]
     let rate = total.packets as f64 / seconds;
@@ -84,21 +91,20 @@ fn run(arguments: &Arguments) -> Result<usize, Error> {
     Ok(contradictions)
 }
 
-fn tell(arguments: &Arguments, seed: u64, number: usize, fixture: &Fixture) {
-    println!(
-        "seed {seed}, {:?}, {}, {:?}\n{}\n{}\n{}",
-        fixture.backend,
-        fixture.form,
-        fixture.path,
-        fixture.about,
-        fixture.probe,
-        fixture.loaded_text()
-    );
-    let Some(directory) = &arguments.keep else { return };
-    let path = directory.join(format!("{seed}-{number}.json"));
-    let written = serde_json::to_string_pretty(fixture).map(|text| std::fs::write(&path, text));
-    match written {
-        Ok(Ok(())) => println!("kept as {}\n", path.display()),
-        failed => eprintln!("write {}: {failed:?}", path.display()),
+/// The number of fixtures with which the evaluators do not agree.
+fn record(paths: &[PathBuf]) -> Result<u64, Error> {
+    let mut contradictions = 0;
+    for path in paths {
+        let fixture = Fixture::read(path)?.recorded()?;
+        fixture.write(path)?;
+        contradictions += u64::from(tell(path, &fixture));
     }
+    Ok(contradictions)
+}
+
+fn tell(path: &Path, fixture: &Fixture) -> bool {
+    let replayed = fixture.replay();
+    let text = replayed.as_ref().map_or_else(|fault| fault.what.clone(), |()| "agreed".to_owned());
+    println!("{}: {:?}: {text}", path.display(), fixture.kernel);
+    replayed.is_err()
 }

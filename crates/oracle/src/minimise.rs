@@ -2,6 +2,7 @@
 
 use crate::Error;
 use crate::answer::Fault;
+use crate::backend::WRITTEN;
 use crate::bench::Bench;
 use crate::fixture::Fixture;
 use crate::probe::Probe;
@@ -27,7 +28,7 @@ pub(crate) fn minimise(
         return Ok(Fixture {
             about: format!("not seen again: {:?}: {}", fault.kind, fault.what),
             backend: trial.backend,
-            form: "as written".to_owned(),
+            form: WRITTEN.to_owned(),
             ruleset: lines,
             loaded: None,
             path,

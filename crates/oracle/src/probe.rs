@@ -8,19 +8,19 @@ use netfilter::syntax::address_text;
 use serde::{Deserialize, Serialize};
 
 /// IPPROTO_ICMP.
-pub const ICMP: u8 = 1;
+pub(crate) const ICMP: u8 = 1;
 /// IPPROTO_TCP.
-pub const TCP: u8 = 6;
+pub(crate) const TCP: u8 = 6;
 /// IPPROTO_UDP.
-pub const UDP: u8 = 17;
+pub(crate) const UDP: u8 = 17;
 /// IPPROTO_ICMPV6.
-pub const ICMPV6: u8 = 58;
+pub(crate) const ICMPV6: u8 = 58;
 
 /// Bytes of payload after every transport header.
-pub const PAYLOAD: u16 = 8;
+pub(crate) const PAYLOAD: u16 = 8;
 
 /// Source link-layer address of packets that are not given another one.
-pub const MAC: u64 = 0x0200_0000_0001;
+pub(crate) const MAC: u64 = 0x0200_0000_0001;
 
 /// The first packet of a connection, as it arrives.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
@@ -117,7 +117,7 @@ fn number(text: &str) -> u128 {
 
 /// The text of an address of the family.
 #[must_use]
-pub fn text(v6: bool, value: u128) -> String {
+pub(crate) fn text(v6: bool, value: u128) -> String {
     address_text(if v6 { Family::Ipv6 } else { Family::Ipv4 }, value)
 }
 

@@ -35,7 +35,7 @@ impl Path {
 pub struct Routes {
     path: Path,
     interfaces: Vec<String>,
-    routes: Vec<Route>,
+    list: Vec<Route>,
 }
 
 #[derive(Debug, Clone)]
@@ -101,7 +101,7 @@ impl Routes {
                 }
             }
         }
-        Self { path, interfaces: interfaces.to_vec(), routes }
+        Self { path, interfaces: interfaces.to_vec(), list: routes }
     }
 
     /// Which way packets take.
@@ -118,7 +118,7 @@ impl Routes {
 
     /// Every route: family, network and interface.
     pub(crate) fn list(&self) -> impl Iterator<Item = (Family, &'static str, &str)> {
-        self.routes.iter().map(|route| (route.family, route.text, self.name(route)))
+        self.list.iter().map(|route| (route.family, route.text, self.name(route)))
     }
 
     fn name(&self, route: &Route) -> &str {
@@ -132,6 +132,6 @@ impl Routes {
             route.family == family && (route.range.0..=route.range.1).contains(&destination)
         };
         // The longest prefix is the last one.
-        self.routes.iter().rev().find(matches).map_or("", |route| self.name(route))
+        self.list.iter().rev().find(matches).map_or("", |route| self.name(route))
     }
 }

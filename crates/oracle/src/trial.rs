@@ -2,7 +2,7 @@
 
 use crate::aim::Aim;
 use crate::answer::{Answer, Expectation, Fault, Kind};
-use crate::backend::{Backend, Form};
+use crate::backend::{Backend, Form, WRITTEN};
 use crate::bench::Bench;
 use crate::fixture::Fixture;
 use crate::probe::Probe;
@@ -23,6 +23,8 @@ pub struct Trial<'a> {
     pub seed: u64,
     /// Whether the ruleset is also read as the kernel's tools list it.
     pub listed: bool,
+    /// Most questions to the symbolic evaluator for each form of the ruleset.
+    pub evaluations: usize,
 }
 
 /// Counts of what was done.
@@ -113,14 +115,14 @@ impl Trial<'_> {
 
     fn compare(&self, bench: &mut Bench, mut verdict: Verdict) -> Result<Verdict, Error> {
         verdict.count.rulesets = 1;
-        let mut forms = vec![Form { name: "as written".to_owned(), text: self.text.to_owned() }];
+        let mut forms = vec![Form { name: WRITTEN.to_owned(), text: self.text.to_owned() }];
         if self.listed {
             forms.extend(bench.list(self.backend)?);
         }
         let mut expectations = Vec::new();
         for form in forms {
             let (name, text) = (form.name.clone(), form.text.clone());
-            match Expectation::new(form) {
+            match Expectation::new(form, self.evaluations) {
                 Ok(expectation) => expectations.push(expectation),
                 Err(fault) => {
                     let interfaces = bench.routes(Path::Input)?.interfaces().to_vec();
@@ -230,7 +232,7 @@ impl Trial<'_> {
             Err(error) => return Err(error),
         }
         let kernel = bench.ask(self.backend, path, probe)?;
-        let written = Form { name: "as written".to_owned(), text: text.to_owned() };
+        let written = Form { name: WRITTEN.to_owned(), text: text.to_owned() };
         let found = if form == written.name {
             Some(written)
         } else {
@@ -240,7 +242,7 @@ impl Trial<'_> {
         let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
         let ruleset = lines(&found.text);
         let routes = bench.routes(path)?;
-        let fault = match Expectation::new(found) {
+        let fault = match Expectation::new(found, self.evaluations) {
             Ok(mut expectation) => expectation.compare(&routes, probe, &kernel).err(),
             Err(fault) => Some(fault),
         };

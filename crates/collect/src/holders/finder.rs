@@ -361,7 +361,8 @@ fn by_proc(proc: &Proc, wanted: &[Inode], netns: &Namespaces) -> Found {
         if !proc.shows_whole_host() {
             gaps.push(outside(wanted, &holders));
         }
-        if !not_compared.is_empty() {
+        // For sockets that nobody else holds, these tables were read.
+        if !not_compared.is_empty() && !holders.is_empty() {
             let what = "further holders of sockets among threads with descriptors of their own";
             gaps.push(Gap::new(what, "kcmp: not told by the kernel").minor());
         }

@@ -283,6 +283,64 @@ fn a_socket_that_a_process_and_a_thread_hold() {
     other.join().unwrap();
 }
 
+/// Where the kernel does not tell which threads have descriptors of their own, all are read for a
+/// socket that nobody else holds, and for others it is said that they were not.
+#[test]
+fn without_kcmp_threads_are_read_where_needed() {
+    let (tell, told) = mpsc::channel();
+    let (end, ended) = mpsc::channel::<()>();
+    let other = thread::spawn(move || {
+        unshare(UnshareFlags::FILES);
+        let socket = listener();
+        tell.send((inode(&socket), socket.as_raw_fd())).unwrap();
+        ended.recv().unwrap_err();
+    });
+    let (of_thread, fd) = told.recv().unwrap();
+    let nobodys = {
+        let socket = listener();
+        inode(&socket)
+    };
+    let looking = thread::spawn(move || {
+        forbid_kcmp();
+        let mut finder = Finder::open(Method::Proc, false);
+        [finder.holders(&[of_thread]).holders, finder.holders(&[nobodys]).holders]
+    });
+    let [of_thread_found, of_nobody] = looking.join().unwrap();
+    assert_eq!(of_thread_found.items(), [holder(of_thread, own_pid(), fd)]);
+    let is_told = |found: &Part<Vec<Holder>>| {
+        let what = "further holders of sockets among threads with descriptors of their own";
+        found.gaps().iter().any(|gap| gap.what == what && gap.minor)
+    };
+    assert!(is_told(&of_thread_found) && !is_told(&of_nobody));
+    drop(end);
+    other.join().unwrap();
+}
+
+/// Makes kcmp(2) fail in this thread, as the filters of container engines do.
+#[allow(unsafe_code, reason = "filters the calls of one thread, which ends with the test")]
+fn forbid_kcmp() {
+    let step = |code: u32, jf: u8, k: u32| libc::sock_filter {
+        code: code.try_into().unwrap(),
+        jt: 0,
+        jf,
+        k,
+    };
+    let kcmp = u32::try_from(libc::SYS_kcmp).unwrap();
+    let refused = libc::SECCOMP_RET_ERRNO | u32::try_from(libc::EPERM).unwrap();
+    let mut filter = [
+        // The number of the call is at 0 of struct seccomp_data.
+        step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0),
+        step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 1, kcmp),
+        step(libc::BPF_RET | libc::BPF_K, 0, refused),
+        step(libc::BPF_RET | libc::BPF_K, 0, libc::SECCOMP_RET_ALLOW),
+    ];
+    let program = libc::sock_fprog { len: 4, filter: filter.as_mut_ptr() };
+    // SAFETY: the program and its four steps outlive the call, which copies them.
+    let done =
+        unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program) };
+    assert_eq!(done, 0, "PR_SET_SECCOMP: {}", io::Error::last_os_error());
+}
+
 /// A thread in a namespace of its own leads there without BPF too.
 #[test]
 fn a_namespace_that_only_one_thread_is_in() {

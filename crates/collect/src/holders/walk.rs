@@ -152,13 +152,12 @@ impl Walk {
             match shares_descriptors(pid.0, tid).and_then(|with_first| {
                 Ok(with_first || last != pid.0 && shares_descriptors(last, tid)?)
             }) {
-                Ok(true) => {}
+                // Shared, or one of the two has ended.
+                Ok(true) | Err(Errno::SRCH) => {}
                 Ok(false) => {
                     self.visit(proc, pid, Some(tid), wanted);
                     last = tid;
                 }
-                // One of the two has ended.
-                Err(Errno::SRCH) => {}
                 Err(_) => self.not_compared.push((pid, tid)),
             }
         }

@@ -119,7 +119,9 @@ fn one(module: &str, option: &Opt, family: Family) -> Option<Cond> {
         "--syn" => masked(Field::TCP_FLAGS, 0x17, 0x02),
         "--icmp-type" => icmp(option.value()?, names::icmp)?,
         "--icmpv6-type" => icmp(option.value()?, names::icmpv6)?,
-        "--sports" | "--source-ports" | "--sport" | "--source-port" => ports(Field::SPORT, option)?,
+        "--sports" | "--source-ports" | "--sport" | "--source-port" | "--ctorigsrcport" => {
+            ports(Field::SPORT, option)?
+        }
         "--dports" | "--destination-ports" | "--dport" | "--destination-port" => {
             ports(Field::DPORT, option)?
         }
@@ -144,7 +146,6 @@ fn one(module: &str, option: &Opt, family: Family) -> Option<Cond> {
         "--ctorigsrc" => own_network(Field::SOURCE, option, family)?,
         "--ctorigdst" => own_network(Field::ORIGINAL_DESTINATION, option, family)?,
         "--ctreplsrc" => own_network(Field::DESTINATION, option, family)?,
-        "--ctorigsrcport" => ports(Field::SPORT, option)?,
         "--ctorigdstport" => ports(Field::ORIGINAL_DPORT, option)?,
         "--ttl-eq" | "--ttl" | "--hl-eq" | "--hl" => {
             Cond::is(Field::HOP_LIMIT, number(option.value()?)?)

@@ -197,11 +197,19 @@ impl Reader {
     /// Parses the rules, now that all chains are known.
     fn close_table(&mut self) -> Result<(), ParseError> {
         let Some(mut table) = self.open.take() else { return Ok(()) };
-        let chains = std::mem::take(&mut self.chains);
+        let mut chains = std::mem::take(&mut self.chains);
         for Pending { number, line } in std::mem::take(&mut self.pending) {
             let error = |(column, what)| self.error(number, column, what);
             let words = words(&line).map_err(error)?;
             let (name, rest) = rule::head(&words).map_err(error)?;
+            // The kernel's own chains are there without being declared.
+            if !chains.contains_key(name.text())
+                && let Some(base) = base(&table.name, name.text(), false)
+            {
+                chains.insert(name.text().to_owned(), table.chains.len());
+                let (name, place) = (name.text().to_owned(), self.place(number));
+                table.chains.push(Chain { name, base: Some(base), rules: Vec::new(), place });
+            }
             let chain = chains
                 .get(name.text())
                 .and_then(|at| table.chains.get_mut(*at))

@@ -75,7 +75,7 @@ impl Rule<'_> {
         parts.extend(self.interfaces());
         parts.extend(self.protocol());
         for _ in 0..self.random.below(3) {
-            parts.extend(self.extension());
+            parts.push(self.extension());
         }
         // Each match may be given once.
         let mut names: Vec<String> = Vec::new();
@@ -183,9 +183,9 @@ impl Rule<'_> {
         }
     }
 
-    fn extension(&mut self) -> Option<String> {
+    fn extension(&mut self) -> String {
         let not = self.not();
-        Some(match self.random.below(20) {
+        match self.random.below(20) {
             0..4 => {
                 let states = self.random.of(&[
                     "NEW",
@@ -253,7 +253,7 @@ impl Rule<'_> {
                 format!("-m conntrack {not}{option}")
             }
             _ => "-m comment --comment \"-j ACCEPT\"".to_owned(),
-        })
+        }
     }
 
     fn target(&mut self, first_user: usize) -> String {
@@ -282,10 +282,11 @@ impl Rule<'_> {
                 if self.v6 { "-j HL --hl-set 10" } else { "-j TTL --ttl-set 10" },
             ]),
             ("nat", _) => return self.translation(base),
-            ("filter", _) if self.random.one_in(6) => match self.ports {
-                true if self.random.one_in(8) => "-j REJECT --reject-with tcp-reset",
-                _ => self.random.of(&["-j REJECT", "-j LOG --log-prefix \"x \""]),
-            },
+            ("filter", _) if self.random.one_in(6) => self.random.of(&[
+                "-j REJECT",
+                "-j LOG --log-prefix \"x \"",
+                if self.ports { "-j REJECT --reject-with tcp-reset" } else { "-j REJECT" },
+            ]),
             _ => self.random.of(&verdicts),
         };
         text.to_owned()

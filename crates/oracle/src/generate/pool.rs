@@ -92,24 +92,29 @@ pub(super) const PORTS: [&str; 8] = ["22", "53", "80", "443", "2222", "8080", "1
 pub(super) const PORT_RANGES: [(&str, &str); 5] =
     [("22", "80"), ("1024", "65535"), ("0", "1023"), ("8000", "8100"), ("2222", "2223")];
 
+fn of<const N: usize>(lists: &'static [[&'static str; N]; 2], v6: bool) -> &'static [&'static str] {
+    let [four, six] = lists;
+    if v6 { six } else { four }
+}
+
 /// A network of the family.
 pub(super) fn network(random: &mut Random, v6: bool) -> &'static str {
-    random.maybe(&NETWORKS[usize::from(v6)]).copied().unwrap_or("::")
+    random.maybe(of(&NETWORKS, v6)).copied().unwrap_or("::")
 }
 
 /// A single address.
 pub(super) fn address(random: &mut Random, v6: bool) -> &'static str {
-    random.maybe(&ADDRESSES[usize::from(v6)]).copied().unwrap_or("::")
+    random.maybe(of(&ADDRESSES, v6)).copied().unwrap_or("::")
 }
 
 /// Single addresses, each once.
 pub(super) fn addresses(random: &mut Random, v6: bool, most: usize) -> Vec<&'static str> {
-    some(random, &ADDRESSES[usize::from(v6)], most)
+    some(random, of(&ADDRESSES, v6), most)
 }
 
 /// Networks, ranges and addresses that do not overlap, each once.
 pub(super) fn disjoint(random: &mut Random, v6: bool, most: usize) -> Vec<&'static str> {
-    some(random, &DISJOINT[usize::from(v6)], most)
+    some(random, of(&DISJOINT, v6), most)
 }
 
 /// Between one and `most` of the list, each once, in any order.
@@ -122,7 +127,7 @@ pub(super) fn some<'a>(random: &mut Random, list: &[&'a str], most: usize) -> Ve
 /// A range of addresses, with both ends at no round number.
 pub(super) fn range(random: &mut Random, v6: bool) -> (String, String) {
     let base: u128 = if v6 { 0xfd01_0002 << 96 } else { 0x0a01_0200 };
-    let lo = base + random.below(600) as u128;
-    let hi = lo + random.below(700) as u128;
+    let lo = base + u128::try_from(random.below(600)).unwrap_or(0);
+    let hi = lo + u128::try_from(random.below(700)).unwrap_or(0);
     (text(v6, lo), text(v6, hi))
 }

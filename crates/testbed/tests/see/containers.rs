@@ -12,6 +12,8 @@ fn a_published_port_is_the_containers() {
     let server = ["/busybox", "httpd", "-f", "-p", "80"];
     let run = ["docker", "run", "--detach", "--name=web", "--publish=30080:80", "box"];
     seen.run(&[&run[..], &server].concat());
+    // `docker run --detach` does not wait for the program to listen.
+    wait_until(&seen, "docker exec web /busybox netstat -lnt | grep -q ':80 '");
 
     let listing = seen.list();
     for address in ["0.0.0.0", "::"] {
@@ -36,9 +38,16 @@ fn a_published_port_is_the_containers() {
     // On the host's own network, the container holds the port itself.
     let run = ["docker", "run", "--detach", "--name=direct", "--network=host", "box"];
     seen.run(&[&run[..], &["/busybox", "httpd", "-f", "-p", "8088"]].concat());
+    wait_until(&seen, "ss -Hnlt | grep -q ':8088 '");
     let listing = seen.list();
     let rows = listing.all("tcp", Some(8088));
     assert_eq!(rows.len(), 1, "{:#}", listing.json);
     assert_eq!(rows[0].0["netns"], "host");
     assert_eq!(rows[0].holder()["container"], "direct", "{:#}", rows[0].0);
+}
+
+/// Waits on the host until a shell command succeeds.
+fn wait_until(seen: &Seen, command: &str) {
+    let wait = format!("until {command}; do sleep 0.1; done");
+    seen.run(&["timeout", "30", "sh", "-c", &wait]);
 }

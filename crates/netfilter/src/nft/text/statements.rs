@@ -298,6 +298,12 @@ impl Parser<'_> {
         }
         let right = self.constant(Self::concatenation)?;
         let right = self.list(right)?;
+        // `0x16 [invalid type]-0x50 [invalid type]`: what nft lists for ports of a connection whose
+        // protocol is one of several.
+        if self.peek_word().is_some_and(|word| word.starts_with("[invalid")) {
+            self.skip_rest()?;
+            return Ok(Statement::Unknown(self.written(start)));
+        }
         // `tcp flags syn / fin,syn,rst,ack`: these bits of those.
         if self.word_is("/") {
             let mask = self.constant(Self::binary)?;

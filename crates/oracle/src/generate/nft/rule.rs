@@ -199,7 +199,7 @@ impl<'a> Rule<'a> {
             }
             7 => format!("ct mark {not}{}", self.random.of(&["0x0", "0x1"])),
             8 => "ct mark & 0x00000001 == 0x00000000".to_owned(),
-            9 => format!("ct original proto-dst {not}{}", self.random.of(&PORTS)),
+            9 => format!("meta l4proto tcp ct original proto-dst {not}{}", self.random.of(&PORTS)),
             10 => format!("ct original {ip} daddr {not}{}", pool::network(self.random, v6)),
             11 => format!("ct original {ip} saddr {not}{}", pool::network(self.random, v6)),
             12 => format!("ct direction {not}{}", self.random.of(&["original", "reply"])),
@@ -209,7 +209,7 @@ impl<'a> Rule<'a> {
             14 => "counter packets 0 bytes 0".to_owned(),
             15 => "limit rate 1000/second burst 3 packets".to_owned(),
             16 => "limit rate over 1000/second burst 3 packets".to_owned(),
-            17 => format!("log prefix \"x\" level info"),
+            17 => "log prefix \"x\" level info".to_owned(),
             18 => format!("meta length {}", self.random.of(&["48", "0-50", "> 50", "!= 48"])),
             19 if v6 => {
                 format!("ip6 hoplimit {}", self.random.of(&["64", "< 64", "> 63", "!= 64"]))
@@ -238,8 +238,11 @@ impl<'a> Rule<'a> {
             31 => "meta iiftype ether".to_owned(),
             32 => "ct expiration > 1s".to_owned(),
             33 => format!("ct reply {ip} saddr {not}{}", pool::network(self.random, v6)),
-            34 => format!("ct reply proto-src {not}{}", self.random.of(&PORTS)),
-            35 => format!("ct original proto-src {not}{}", self.random.of(&["40000", "1-1023"])),
+            34 => format!("meta l4proto tcp ct reply proto-src {not}{}", self.random.of(&PORTS)),
+            35 => format!(
+                "meta l4proto tcp ct original proto-src {not}{}",
+                self.random.of(&["40000", "1-1023"])
+            ),
             36 => "numgen random mod 2 0".to_owned(),
             _ => return None,
         })
@@ -254,7 +257,7 @@ impl<'a> Rule<'a> {
         // The maps jump to u1, u2 and u3.
         if self.first_user == 0 && self.random.one_in(8) {
             return match self.random.below(7) {
-                0 | 1 => format!("tcp dport vmap @vp"),
+                0 | 1 => "tcp dport vmap @vp".to_owned(),
                 2 => format!("{ip} saddr vmap @v{digit}"),
                 3 => format!("{ip} saddr . tcp dport vmap @w{digit}"),
                 4 => "iifname vmap @vi".to_owned(),
@@ -308,7 +311,7 @@ impl<'a> Rule<'a> {
             return match self.random.below(8) {
                 0 => format!("dnat {own} to {to}"),
                 1 => format!("meta l4proto tcp dnat {own} to {with_port}"),
-                2 => format!("meta l4proto {{ tcp, udp }} dnat to :22"),
+                2 => "meta l4proto { tcp, udp } dnat to :22".to_owned(),
                 3 if self.table.redirects => "meta l4proto tcp redirect to :22".to_owned(),
                 3 => format!("dnat {own} to tcp dport map @d{digit}"),
                 4 => format!("dnat {own} to tcp dport map {{ 22 : {to}, 80 : {to} }}"),
