@@ -198,12 +198,20 @@ impl<'a> Aim<'a> {
             let value = value.or_else(|| random.maybe(list).copied()).unwrap_or(1);
             text(v6, if random.one_in(16) { value ^ 1 << random.below(32) } else { value })
         };
-        let protocol = u8::try_from(given(Field::PROTOCOL, random).unwrap_or(256))
-            .unwrap_or_else(|_| match random.below(16) {
-                0..10 => TCP,
-                10..13 => UDP,
-                13..15 => if v6 { ICMPV6 } else { ICMP },
-                _ => 50,
+        let protocol =
+            u8::try_from(given(Field::PROTOCOL, random).unwrap_or(256)).unwrap_or_else(|_| {
+                match random.below(16) {
+                    0..10 => TCP,
+                    10..13 => UDP,
+                    13..15 => {
+                        if v6 {
+                            ICMPV6
+                        } else {
+                            ICMP
+                        }
+                    }
+                    _ => 50,
+                }
             });
         let protocol = allowed(protocol, v6);
         let is_icmp = matches!(protocol, ICMP | ICMPV6);
@@ -220,8 +228,8 @@ impl<'a> Aim<'a> {
             dport = icmp_type(number(given(Field::DPORT, random), 0), v6, random);
         }
         let small = |field: Field, otherwise: u8, random: &mut Random| {
-            let found = given(field, random)
-                .or_else(|| at_end(field, random).filter(|_| random.one_in(3)));
+            let found =
+                given(field, random).or_else(|| at_end(field, random).filter(|_| random.one_in(3)));
             found.and_then(|value| u8::try_from(value).ok()).unwrap_or(otherwise)
         };
         let hop_limit = small(Field::HOP_LIMIT, 64, random).max(2);
@@ -251,7 +259,13 @@ impl<'a> Aim<'a> {
 fn allowed(protocol: u8, v6: bool) -> u8 {
     match protocol {
         TCP | UDP | 50 => protocol,
-        ICMP | ICMPV6 => if v6 { ICMPV6 } else { ICMP },
+        ICMP | ICMPV6 => {
+            if v6 {
+                ICMPV6
+            } else {
+                ICMP
+            }
+        }
         _ => 50,
     }
 }

@@ -187,12 +187,7 @@ impl Expectation {
         Ok(walked)
     }
 
-    fn symbolic(
-        &mut self,
-        routes: &Routes,
-        probe: &Probe,
-        kernel: &Answer,
-    ) -> Result<bool, Fault> {
+    fn symbolic(&mut self, routes: &Routes, probe: &Probe, kernel: &Answer) -> Result<bool, Fault> {
         let key = (routes.path(), probe.v6, probe.protocol, probe.dport);
         if !self.evaluations.contains_key(&key) {
             if self.evaluations.len() >= self.most {

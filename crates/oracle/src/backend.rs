@@ -115,7 +115,10 @@ impl Backend {
             let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
             rest.get(..end)?.parse::<usize>().ok()?.checked_sub(before)
         };
-        stderr.match_indices(mark).filter_map(|(at, _)| number(stderr.get(at + mark.len()..)?)).collect()
+        stderr
+            .match_indices(mark)
+            .filter_map(|(at, _)| number(stderr.get(at + mark.len()..)?))
+            .collect()
     }
 
     /// The ruleset that is loaded, as every program that can list it prints it.

@@ -1,11 +1,11 @@
 //! Every lab that is needed to ask the kernel about rulesets.
 
+use crate::Error;
+use crate::answer::Answer;
 use crate::backend::{Backend, Form};
 use crate::lab::Lab;
 use crate::probe::Probe;
 use crate::routes::{Path, Routes};
-use crate::Error;
-use crate::answer::Answer;
 
 /// Labs for one list of interfaces: for each path one without rules, one for nftables, and one for
 /// the kernel's own tables of iptables.

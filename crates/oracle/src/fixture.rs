@@ -55,8 +55,7 @@ impl Fixture {
     /// # Errors
     /// [`Error::Fixture`] with the file and the reason.
     pub fn read(path: &std::path::Path) -> Result<Self, Error> {
-        let failed =
-            |what: String| Error::Fixture { path: path.display().to_string(), what };
+        let failed = |what: String| Error::Fixture { path: path.display().to_string(), what };
         let text = std::fs::read(path).map_err(|error| failed(error.to_string()))?;
         serde_json::from_slice(&text).map_err(|error| failed(error.to_string()))
     }
@@ -66,8 +65,7 @@ impl Fixture {
     /// # Errors
     /// [`Error::Fixture`] with the file and the reason.
     pub fn write(&self, path: &std::path::Path) -> Result<(), Error> {
-        let failed =
-            |what: String| Error::Fixture { path: path.display().to_string(), what };
+        let failed = |what: String| Error::Fixture { path: path.display().to_string(), what };
         let mut text =
             serde_json::to_string_pretty(self).map_err(|error| failed(error.to_string()))?;
         text.push('\n');
@@ -87,8 +85,8 @@ impl Fixture {
         if self.form != WRITTEN {
             let listed = bench.list(self.backend)?;
             let wanted = listed.into_iter().find(|form| form.name == self.form);
-            let form = wanted
-                .ok_or_else(|| Error::Confused(format!("nothing prints {}", self.form)))?;
+            let form =
+                wanted.ok_or_else(|| Error::Confused(format!("nothing prints {}", self.form)))?;
             own.loaded = Some(loaded.lines().map(str::to_owned).collect());
             own.ruleset = form.text.lines().map(str::to_owned).collect();
         }

@@ -65,13 +65,7 @@ impl Lab {
         }
         netns.run(&["sh", "-c", &settings])?.ok()?;
         let (taps, recorder) = inside(&netns, interfaces)?;
-        let own = Self {
-            netns,
-            taps,
-            routes: Routes::new(path, interfaces),
-            recorder,
-            next: 0,
-        };
+        let own = Self { netns, taps, routes: Routes::new(path, interfaces), recorder, next: 0 };
         own.address()?;
         own.feed("nft", &["-f", "-"], Self::EMPTY)?;
         Ok(own)

@@ -51,7 +51,8 @@ fn main() -> ExitCode {
         }
         return ExitCode::SUCCESS;
     }
-    let result = if arguments.record.is_empty() { run(&arguments) } else { record(&arguments.record) };
+    let result =
+        if arguments.record.is_empty() { run(&arguments) } else { record(&arguments.record) };
     match result {
         Ok(0) => ExitCode::SUCCESS,
         Ok(_) => ExitCode::FAILURE,

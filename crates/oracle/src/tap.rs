@@ -44,10 +44,8 @@ impl Tap {
         // SAFETY: TUNSETIFF reads and writes one `struct ifreq`, 40 bytes on 64-bit machines, which
         // `Request` is as long as.
         #[allow(unsafe_code, reason = "rustix has no wrapper of TUNSETIFF")]
-        unsafe {
-            ioctl::ioctl(&file, Updater::<TUNSETIFF, Request>::new(&mut request))
-        }
-        .map_err(Error::io(format!("make the tap device {name}")))?;
+        unsafe { ioctl::ioctl(&file, Updater::<TUNSETIFF, Request>::new(&mut request)) }
+            .map_err(Error::io(format!("make the tap device {name}")))?;
         Ok(Self { file })
     }
 

@@ -45,7 +45,8 @@ fn fixtures_hold_what_the_kernel_says() {
     for entry in std::fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
         let fixture = Fixture::read(&path).unwrap();
-        let recorded = fixture.recorded().unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let recorded =
+            fixture.recorded().unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         if recorded.kernel != fixture.kernel {
             faults.push(format!("{}: {:?}", path.display(), recorded.kernel));
         }

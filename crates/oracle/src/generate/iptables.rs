@@ -226,7 +226,9 @@ impl Rule<'_> {
             }
             11 => format!("-m length {not}--length {}", self.random.of(&["48", "0:50", "60:70"])),
             12 => format!("-m dscp {not}--dscp {}", self.random.of(&["0x00", "0x0a", "0x2e"])),
-            13 => format!("-m pkttype {not}--pkt-type {}", self.random.of(&["unicast", "multicast"])),
+            13 => {
+                format!("-m pkttype {not}--pkt-type {}", self.random.of(&["unicast", "multicast"]))
+            }
             14 => {
                 let side = self.random.of(&["src", "dst"]);
                 let kind = self.random.of(&["LOCAL", "UNICAST", "MULTICAST"]);
@@ -246,8 +248,7 @@ impl Rule<'_> {
                 self.random.of(&["NONE", "CONFIRMED", "EXPECTED,CONFIRMED", "SEEN_REPLY"])
             ),
             18 => {
-                let option =
-                    self.random.of(&["--ctdir ORIGINAL", "--ctdir REPLY", "--ctproto 6"]);
+                let option = self.random.of(&["--ctdir ORIGINAL", "--ctdir REPLY", "--ctproto 6"]);
                 let not = if option.starts_with("--ctdir") { "" } else { not };
                 format!("-m conntrack {not}{option}")
             }

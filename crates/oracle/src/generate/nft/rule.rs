@@ -166,7 +166,8 @@ impl<'a> Rule<'a> {
             18 => format!("{icmp} code {not}0"),
             19 if self.v6 => format!("ip6 nexthdr {not}{}", self.random.of(&["tcp", "udp", "58"])),
             19 => format!("ip protocol {not}{}", self.random.of(&["tcp", "udp", "icmp"])),
-            20 => format!("{} nexthdr {not}{{ 6, 17 }}", self.ip()).replace("ip nexthdr", "ip protocol"),
+            20 => format!("{} nexthdr {not}{{ 6, 17 }}", self.ip())
+                .replace("ip nexthdr", "ip protocol"),
             _ => return None,
         })
     }
@@ -188,9 +189,14 @@ impl<'a> Rule<'a> {
                 format!("ct state {not}{states}")
             }
             3 => format!("ct state & ({}) == new", self.random.of(&["new", "new|established"])),
-            4 => format!("ct status {}", self.random.of(&["dnat", "snat", "!= dnat", "confirmed", "dnat,snat"])),
+            4 => format!(
+                "ct status {}",
+                self.random.of(&["dnat", "snat", "!= dnat", "confirmed", "dnat,snat"])
+            ),
             5 => "meta mark & 0x00000003 == 0x00000001".to_owned(),
-            6 => format!("meta mark {not}{}", self.random.of(&["0x1", "0x0", "{ 0x1, 0x2 }", "1-2"])),
+            6 => {
+                format!("meta mark {not}{}", self.random.of(&["0x1", "0x0", "{ 0x1, 0x2 }", "1-2"]))
+            }
             7 => format!("ct mark {not}{}", self.random.of(&["0x0", "0x1"])),
             8 => "ct mark & 0x00000001 == 0x00000000".to_owned(),
             9 => format!("meta l4proto tcp ct original proto-dst {not}{}", self.random.of(&PORTS)),
@@ -205,12 +211,22 @@ impl<'a> Rule<'a> {
             16 => "limit rate over 1000/second burst 3 packets".to_owned(),
             17 => "log prefix \"x\" level info".to_owned(),
             18 => format!("meta length {}", self.random.of(&["48", "0-50", "> 50", "!= 48"])),
-            19 if v6 => format!("ip6 hoplimit {}", self.random.of(&["64", "< 64", "> 63", "!= 64"])),
+            19 if v6 => {
+                format!("ip6 hoplimit {}", self.random.of(&["64", "< 64", "> 63", "!= 64"]))
+            }
             19 => format!("ip ttl {}", self.random.of(&["64", "< 64", "> 63", "!= 64"])),
-            20 => format!("{ip} dscp {not}{}", self.random.of(&["cs0", "af11", "0x2e", "{ cs0, ef }"])),
-            21 => format!("meta pkttype {not}{}", self.random.of(&["host", "unicast", "multicast"])),
+            20 => format!(
+                "{ip} dscp {not}{}",
+                self.random.of(&["cs0", "af11", "0x2e", "{ cs0, ef }"])
+            ),
+            21 => {
+                format!("meta pkttype {not}{}", self.random.of(&["host", "unicast", "multicast"]))
+            }
             22 => format!("fib daddr type {not}{}", self.random.of(&["local", "unicast"])),
-            23 => format!("fib saddr . iif oif {}", self.random.of(&["missing", "exists", "\"eth0\""])),
+            23 => format!(
+                "fib saddr . iif oif {}",
+                self.random.of(&["missing", "exists", "\"eth0\""])
+            ),
             24 => format!("ct protocol {not}{}", self.random.of(&["tcp", "udp"])),
             // Not `ct l3proto`: nft leaves it out when it lists a rule.
             26 => format!("meta protocol {not}{}", self.random.of(&["ip", "ip6"])),
@@ -223,7 +239,10 @@ impl<'a> Rule<'a> {
             32 => "ct expiration > 1s".to_owned(),
             33 => format!("ct reply {ip} saddr {not}{}", pool::network(self.random, v6)),
             34 => format!("meta l4proto tcp ct reply proto-src {not}{}", self.random.of(&PORTS)),
-            35 => format!("meta l4proto tcp ct original proto-src {not}{}", self.random.of(&["40000", "1-1023"])),
+            35 => format!(
+                "meta l4proto tcp ct original proto-src {not}{}",
+                self.random.of(&["40000", "1-1023"])
+            ),
             36 => "numgen random mod 2 0".to_owned(),
             _ => return None,
         })
@@ -265,9 +284,11 @@ impl<'a> Rule<'a> {
             11 => "tcp dport vmap { 22 : accept, 80-90 : drop, 8080 : return }",
             12 => "tcp dport vmap { 22 : accept, 80 : accept }",
             13 if self.place.contains("prerouting") => "notrack",
-            13 if !self.place.contains("user") => {
-                self.random.of(&["reject", "reject with tcp reset", "reject with icmpx type admin-prohibited"])
-            }
+            13 if !self.place.contains("user") => self.random.of(&[
+                "reject",
+                "reject with tcp reset",
+                "reject with icmpx type admin-prohibited",
+            ]),
             14 => "meta mark vmap { 0x1 : accept, 0x2 : drop }",
             15 if v6 => "ip6 hoplimit set 10",
             15 => "ip ttl set 10",

@@ -54,7 +54,13 @@ pub(super) fn plain(random: &mut Random) -> String {
             .into_iter()
             .map(|one| format!("{one} : 0x{}", 1 + random.below(3)))
             .collect();
-        text.push_str(&named("map", &format!("m{digit}"), &format!("{kind} : mark"), "interval", &marks));
+        text.push_str(&named(
+            "map",
+            &format!("m{digit}"),
+            &format!("{kind} : mark"),
+            "interval",
+            &marks,
+        ));
         let targets: Vec<_> = pool::some(random, &PORTS, 3)
             .into_iter()
             .map(|one| format!("{one} : {}", pool::address(random, v6)))
