@@ -310,8 +310,8 @@ impl Walker<'_> {
     }
 
     fn set(&mut self, field: Field, assign: &Assign) {
-        let of_connection = field == Field::CT_MARK
-            || matches!(assign, Assign::Copy { from: Field::CT_MARK, .. });
+        let of_connection =
+            field == Field::CT_MARK || matches!(assign, Assign::Copy { from: Field::CT_MARK, .. });
         if of_connection && [ct_state::INVALID, ct_state::UNTRACKED].contains(&self.packet.ct_state)
         {
             return;

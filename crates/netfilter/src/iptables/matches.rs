@@ -37,8 +37,8 @@ pub(super) fn lower(extension: &Extension, family: Family) -> Cond {
         "comment" => Cond::Always,
         "conntrack" => conntrack(extension, family),
         "tcp" | "udp" | "udplite" | "sctp" | "dccp" | "icmp" | "icmp6" | "icmpv6" | "ipv6-icmp"
-        | "multiport" | "iprange" | "state" | "mark" | "connmark" | "mac" | "ttl"
-        | "hl" | "length" | "dscp" | "pkttype" => all(extension, family),
+        | "multiport" | "iprange" | "state" | "mark" | "connmark" | "mac" | "ttl" | "hl"
+        | "length" | "dscp" | "pkttype" => all(extension, family),
         // Once an element is in the list, setting it again matches; the list being full is a drop.
         "recent" if is_recent_set(extension) => {
             Cond::Always.negate_if(extension.options.iter().any(|o| o.name == "--set" && o.negated))

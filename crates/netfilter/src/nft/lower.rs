@@ -36,9 +36,8 @@ fn table(source: &ast::Table) -> Table {
 /// Whether iptables-nft wrote the table: it has the name of one of its tables, and a base chain
 /// with the name of one of its chains.
 fn is_of_iptables(table: &ast::Table) -> bool {
-    let is_builtin = |name: &str| {
-        matches!(name, "PREROUTING" | "INPUT" | "FORWARD" | "OUTPUT" | "POSTROUTING")
-    };
+    let is_builtin =
+        |name: &str| matches!(name, "PREROUTING" | "INPUT" | "FORWARD" | "OUTPUT" | "POSTROUTING");
     matches!(table.family, TableFamily::Ip | TableFamily::Ip6)
         && matches!(table.name.as_str(), "raw" | "mangle" | "nat" | "filter" | "security")
         && table.chains.iter().any(|chain| chain.base.is_some() && is_builtin(&chain.name))

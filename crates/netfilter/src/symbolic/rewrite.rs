@@ -17,8 +17,8 @@ impl Engine<'_> {
         answer: Diagram,
         unknown: &mut Vec<String>,
     ) -> Result<Diagram, Exceeded> {
-        let of_connection = field == Field::CT_MARK
-            || matches!(assign, Assign::Copy { from: Field::CT_MARK, .. });
+        let of_connection =
+            field == Field::CT_MARK || matches!(assign, Assign::Copy { from: Field::CT_MARK, .. });
         if !of_connection {
             return self.assign_always(field, assign, answer, unknown);
         }
@@ -29,8 +29,7 @@ impl Engine<'_> {
             Seen::Never => self.assign_always(field, assign, answer, unknown),
             Seen::Some(states) => {
                 let assigned = self.assign_always(field, assign, answer, unknown)?;
-                let guard =
-                    self.arena.field_in(Field::CT_STATE, &states, Leaf::IN, Leaf::NONE)?;
+                let guard = self.arena.field_in(Field::CT_STATE, &states, Leaf::IN, Leaf::NONE)?;
                 self.where_holds(guard, answer, assigned)
             }
         }
