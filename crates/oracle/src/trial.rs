@@ -181,7 +181,7 @@ impl Trial<'_> {
         for probe in probes {
             let side = if random.one_in(2) { &routes[0] } else { &routes[1] };
             let path = side.path();
-            if is_not_forwarded(path, &probe) || !bench.passes(path, &probe)? {
+            if depends_on_destination(path, &probe) || !bench.passes(path, &probe)? {
                 count.unroutable += 1;
                 continue;
             }
@@ -260,13 +260,15 @@ impl Trial<'_> {
     }
 }
 
-/// Sources that are forwarded back to where they came from only (ip6_output.c, ip6_forward): whether
-/// such a packet passes depends on the way out, which a translation changes.
-fn is_not_forwarded(path: Path, probe: &Probe) -> bool {
+/// Sources whose packets the routing takes or drops by where they go, which a translation changes:
+/// 0.0.0.0 goes to broadcast addresses only (route.c, ip_route_input_slow), and some of IPv6 are
+/// forwarded back to where they came from only (ip6_output.c, ip6_forward).
+fn depends_on_destination(path: Path, probe: &Probe) -> bool {
     let source = probe.source_number();
-    path == Path::Forward
-        && probe.v6
-        && (source <= 1 || source >> 118 == 0xfe80 >> 6 || source >> 120 == 0xff)
+    if !probe.v6 {
+        return source == 0;
+    }
+    path == Path::Forward && (source <= 1 || source >> 118 == 0xfe80 >> 6 || source >> 120 == 0xff)
 }
 
 /// Most times that lines are left out of a ruleset until it loads.
