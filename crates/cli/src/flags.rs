@@ -109,8 +109,8 @@ pub(crate) struct RulesFlags {
     #[arg(long)]
     pub(crate) matrix: bool,
     /// The form of the output
-    #[arg(short, long, value_enum, default_value_t = Format::Text)]
-    pub(crate) output: Format,
+    #[arg(short, long, value_enum, default_value_t = RulesFormat::Text)]
+    pub(crate) output: RulesFormat,
 }
 
 /// A hook that files can be asked about.
@@ -231,6 +231,15 @@ pub(crate) enum Format {
     Json,
     /// One JSON object for each socket, then a summary.
     Ndjson,
+}
+
+/// The form of the output of `rules`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RulesFormat {
+    /// For people.
+    Text,
+    /// One JSON document.
+    Json,
 }
 
 /// A severity.

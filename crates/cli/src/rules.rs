@@ -13,7 +13,7 @@ use netfilter::rules::{
 use report::escape::Text;
 
 use crate::exit::Outcome;
-use crate::flags::{Format, RulesFlags};
+use crate::flags::{RulesFlags, RulesFormat};
 use crate::output;
 
 /// Most prefixes that are shown for people; JSON holds all.
@@ -35,14 +35,14 @@ pub(crate) fn rules(flags: &RulesFlags) -> anyhow::Result<Outcome> {
     if flags.matrix {
         let answer = matrix(&files, &question)?;
         match flags.output {
-            Format::Text => write_matrices(&mut out, &answer)?,
-            Format::Json | Format::Ndjson => write_json(&mut out, &answer)?,
+            RulesFormat::Text => write_matrices(&mut out, &answer)?,
+            RulesFormat::Json => write_json(&mut out, &answer)?,
         }
     } else {
         let answer = ask(&files, &question)?;
         match flags.output {
-            Format::Text => write_sources(&mut out, &answer)?,
-            Format::Json | Format::Ndjson => write_json(&mut out, &answer)?,
+            RulesFormat::Text => write_sources(&mut out, &answer)?,
+            RulesFormat::Json => write_json(&mut out, &answer)?,
         }
     }
     out.flush()?;
