@@ -125,7 +125,10 @@ impl Expectation {
     ) -> Result<Compared, Fault> {
         // A redirection leads to this host, which is not the path that forwarding is asked about.
         let leaves_path = self.redirects && routes.path() == Path::Forward;
-        if leaves_path || *kernel == Answer::Elsewhere {
+        // Redirected to the interface's address of the same scope, and dropped where it has none
+        // (nf_nat_redirect.c, nf_nat_redirect_ipv6). Ours have global ones only.
+        let has_scope = self.redirects && probe.v6 && probe.destination_number() >> 119 == 0x1fd;
+        if leaves_path || has_scope || *kernel == Answer::Elsewhere {
             return Ok(Compared::default());
         }
         let exact = self.concrete(routes, probe, kernel)?;

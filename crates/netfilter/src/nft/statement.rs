@@ -156,6 +156,11 @@ impl<'a> Context<'a> {
             _ => return Lowered::Unknown(text.to_owned()),
         };
         let assign = assignment(field, value).unwrap_or_else(|| Assign::Unknown(text.to_owned()));
+        // Of `CONNMARK --restore-mark --nfmask 1 --ctmask 1`, nft lists one of the masks only.
+        let assign = match assign {
+            Assign::Copy { .. } if self.of_iptables => Assign::Unknown(text.to_owned()),
+            assign => assign,
+        };
         let mut steps = Vec::new();
         if matches!(assign, Assign::Copy { from: Field::CT_MARK, .. }) {
             // Without a connection there is nothing to read, and the rule ends (nft_ct.c,
