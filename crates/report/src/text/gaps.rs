@@ -1,5 +1,5 @@
-//! What is not known, in a line or two of the head: gaps of one kind are told together, and losses
-//! of whole namespaces come first.
+//! What is not known, in a sentence or two of the head: gaps of one kind are told together, and
+//! losses of whole namespaces come first.
 
 use std::io::{self, Write};
 
@@ -9,7 +9,7 @@ use judge::Judgement;
 use super::page::Page;
 use crate::escape::Text;
 
-/// How many lines the head has for gaps.
+/// How many lines each of the two sentences has: what root would add, and what else is missing.
 const LINES: usize = 2;
 
 /// How many gaps a line names at most.
@@ -21,15 +21,14 @@ pub(super) fn write<W: Write>(page: &mut Page<'_, W>, judgement: &Judgement<'_>)
     let read = || judgement.gaps.iter().filter(|g| !is_of_this_version(g) && !g.minor);
     let root = folded(read().filter(|g| g.remedy == Some(Remedy::Root)), false);
     let other = folded(read().filter(|g| g.remedy != Some(Remedy::Root)), true);
-    let lines = if root.is_empty() || other.is_empty() { LINES } else { LINES / 2 };
     if !root.is_empty() {
         // Root may lack capabilities too, in a container or under a hardened unit.
         let is_root = snapshot.collector.uid == Uid(0);
         let lead = if is_root { "Not permitted to this root: " } else { "Root would add: " };
-        page.sentence(&limited(lead, &root, lines, page.width()))?;
+        page.sentence(&limited(lead, &root, LINES, page.width()))?;
     }
     if !other.is_empty() {
-        page.sentence(&limited("Not read: ", &other, lines, page.width()))?;
+        page.sentence(&limited("Not read: ", &other, LINES, page.width()))?;
     }
     if !root.is_empty() && !snapshot.holders.is_complete() {
         let text = "Where no process is known, HELD BY is who made the socket.";
