@@ -137,7 +137,6 @@ impl<'a> Context<'a> {
     }
 
     /// `meta mark set value` and the like.
-    #[expect(clippy::unused_self, reason = "maps will be looked up here")]
     fn mangle(&self, key: &Expr, value: &Expr, text: &str) -> Lowered {
         let field = match key {
             Expr::Meta(name) if name == "mark" => Field::MARK,
