@@ -161,6 +161,10 @@ impl<'a> Context<'a> {
             assign => assign,
         };
         let mut steps = Vec::new();
+        if matches!(key, Expr::Payload(..)) {
+            // `ip ttl set 10` in a table for both families is for packets of its own only.
+            steps.extend(read(key).needs.into_iter().map(Step::If));
+        }
         if matches!(assign, Assign::Copy { from: Field::CT_MARK, .. }) {
             // Without a connection there is nothing to read, and the rule ends (nft_ct.c,
             // nft_ct_get_eval).
