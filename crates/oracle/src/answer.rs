@@ -127,8 +127,10 @@ impl Expectation {
         let leaves_path = self.redirects && routes.path() == Path::Forward;
         // Redirected to the interface's address of the same scope, and dropped where it has none
         // (nf_nat_redirect.c, nf_nat_redirect_ipv6). Ours have global ones only.
-        let has_scope = self.redirects && probe.v6 && probe.destination_number() >> 119 == 0x1fd;
-        if leaves_path || has_scope || *kernel == Answer::Elsewhere {
+        let destination = probe.destination_number();
+        let is_scoped = destination >> 119 == 0xfe80 >> 7 || destination >> 32 == 0;
+        let lacks_address = self.redirects && probe.v6 && is_scoped;
+        if leaves_path || lacks_address || *kernel == Answer::Elsewhere {
             return Ok(Compared::default());
         }
         let exact = self.concrete(routes, probe, kernel)?;

@@ -137,7 +137,6 @@ impl<'a> Context<'a> {
     }
 
     /// `meta mark set value` and the like.
-    #[expect(clippy::unused_self, reason = "maps will be looked up here")]
     fn mangle(&self, key: &Expr, value: &Expr, text: &str) -> Lowered {
         let field = match key {
             Expr::Meta(name) if name == "mark" => Field::MARK,
@@ -162,6 +161,10 @@ impl<'a> Context<'a> {
             assign => assign,
         };
         let mut steps = Vec::new();
+        if matches!(key, Expr::Payload(..)) {
+            // `ip ttl set 10` in a table for both families is for packets of its own only.
+            steps.extend(read(key).needs.into_iter().map(Step::If));
+        }
         if matches!(assign, Assign::Copy { from: Field::CT_MARK, .. }) {
             // Without a connection there is nothing to read, and the rule ends (nft_ct.c,
             // nft_ct_get_eval).
