@@ -45,9 +45,15 @@ pub(crate) const ALL: &[Target] = &[
     target("ring_fdinfo", holders::ring_fdinfo),
     target("rpm_header", owners::rpm_header),
     target("rtnetlink_message", sockets::rtnetlink_message),
+    target("ruleset", ruleset),
     target("snapshot", snapshot),
     target("sock_diag_datagram", sockets::sock_diag_datagram),
 ];
+
+/// A ruleset in any of its forms.
+fn ruleset(bytes: &[u8]) {
+    let _ = netfilter::rules::load(&[("fuzz", bytes)]);
+}
 
 /// The path of a cgroup.
 fn placement(bytes: &[u8]) {
