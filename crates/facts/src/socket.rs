@@ -293,3 +293,55 @@ pub struct KernelOwner {
     /// Where this was read: "rtnetlink link dump", "/proc/fs/nfsd/portlist".
     pub source: String,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A socket of this kind and state, with a peer or without.
+    fn socket(kind: Kind, protocol: Protocol, state: State, has_peer: bool) -> Socket {
+        let local = Endpoint { address: std::net::Ipv4Addr::LOCALHOST.into(), port: Port(7) };
+        Socket {
+            netns: NetnsId(1),
+            family: Family::Inet,
+            kind,
+            protocol,
+            state,
+            local,
+            peer: has_peer.then_some(local),
+            device: None,
+            v6only: None,
+            inode: Inode(1),
+            uid: Uid(0),
+            cgroup: None,
+            queue: Queue::default(),
+        }
+    }
+
+    #[test]
+    fn open_and_connected() {
+        let check = |socket: Socket, open: bool, connected: bool| {
+            assert_eq!((socket.is_open(), socket.is_connected()), (open, connected), "{socket:?}");
+        };
+        check(socket(Kind::Stream, Protocol::TCP, State::Listen, false), true, false);
+        check(socket(Kind::Stream, Protocol::TCP, State::Bound, false), false, false);
+        check(socket(Kind::Stream, Protocol::TCP, State::TimeWait, true), false, true);
+        check(socket(Kind::Dgram, Protocol::UDP, State::Bound, false), true, false);
+        check(socket(Kind::Dgram, Protocol::UDP, State::Unbound, false), false, false);
+        check(socket(Kind::Raw, Protocol::RAW, State::Bound, false), true, false);
+        // A state of a newer version.
+        check(socket(Kind::Dgram, Protocol::UDP, State::Other, false), true, false);
+        check(socket(Kind::Stream, Protocol::TCP, State::Other, true), false, true);
+    }
+
+    #[test]
+    fn one_namespace_is_kept() {
+        let mut snapshot =
+            crate::Snapshot::new(crate::Collector::default(), crate::Host::default());
+        let mine = socket(Kind::Stream, Protocol::TCP, State::Listen, false);
+        let others = Socket { netns: NetnsId(2), ..mine };
+        snapshot.sockets = crate::Part::known(vec![mine, others]);
+        snapshot.keep_namespace(NetnsId(1));
+        assert_eq!(snapshot.sockets.items(), [mine]);
+    }
+}
