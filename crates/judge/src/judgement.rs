@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use facts::{Gap, NetnsId, Part, Pid, Snapshot, Socket};
+use facts::{Gap, Inode, NetnsId, Part, Pid, Snapshot, Socket, State};
 
 use crate::finding::{self, Finding};
 use crate::holder::{Creator, Held, Holding, ProcessHolder};
@@ -130,11 +130,17 @@ impl<'a> Judgement<'a> {
     }
 
     /// Who holds a connected socket.
+    ///
+    /// Connections are looked at once. One with an inode was somebody's when it was listed, and may
+    /// have been closed or handed over before holders were read: then nobody is not proven. One
+    /// without an inode (waiting to be accepted) or in time-wait belongs to no process.
     pub fn held_connection(&self, socket: &Socket) -> Held<'_> {
-        if self.descriptors.of_socket(socket.inode).is_empty() {
+        if !self.descriptors.of_socket(socket.inode).is_empty() {
+            Held::Processes
+        } else if socket.inode == Inode(0) || socket.state == State::TimeWait {
             self.unheld(self.creator_of(socket))
         } else {
-            Held::Processes
+            Held::Creator(self.creator_of(socket))
         }
     }
 
@@ -185,5 +191,30 @@ impl<'a> Judgement<'a> {
     /// The socket unit that the cgroup of a row's sockets names.
     fn socket_unit_of_cgroup(&self, row: &Row<'_>) -> Option<&str> {
         row.sockets.iter().find_map(|s| self.places.cgroup(s.cgroup?)?.socket_unit())
+    }
+}
+
+#[cfg(all(test, feature = "sample"))]
+mod tests {
+    use super::*;
+    use crate::sample::Sample;
+
+    #[test]
+    fn a_connection_is_nobodys_only_where_that_is_proven() {
+        let check = |change: fn(&mut Socket), nobody: bool| {
+            let mut host = Sample::new();
+            change(host.connect("192.0.2.10:22", "198.51.100.7:51234", &[]));
+            let snapshot = host.build();
+            let judgement = judge(&snapshot);
+            let socket = snapshot.sockets.items().iter().find(|s| s.is_connected()).unwrap();
+            let held = judgement.held_connection(socket);
+            assert_eq!(matches!(held, Held::Nobody(_)), nobody, "{held:?}");
+        };
+        // Closed or handed over since it was listed, as far as we know.
+        check(|_| {}, false);
+        check(|socket| socket.state = State::CloseWait, false);
+        // Waiting to be accepted.
+        check(|socket| socket.inode = Inode(0), true);
+        check(|socket| socket.state = State::TimeWait, true);
     }
 }
