@@ -19,6 +19,7 @@ const TOOLS: &[Tool] = &[
     tool("debootstrap", "debootstrap", "the image of the test hosts"),
     tool("g++", "g++", "fuzzing: libFuzzer is written in C++"),
     tool("ip", "iproute2", "test networks"),
+    tool("ipset", "ipset", "tests of firewalls"),
     tool("iptables", "iptables", "tests of firewalls"),
     tool("kill", "procps", "test hosts"),
     tool("lsof", "lsof", "the benchmark"),

@@ -15,6 +15,7 @@
 //!
 //! Numbers are in host byte order throughout: the collector converts at the edge.
 
+mod blob;
 mod cgroup;
 mod host;
 mod ids;
@@ -22,9 +23,12 @@ mod network;
 mod owner;
 mod part;
 mod process;
+mod routing;
+mod ruleset;
 mod snapshot;
 mod socket;
 
+pub use blob::Blob;
 pub use cgroup::{Cgroup, ContainerEngine, ContainerRef, Placement};
 pub use host::{Collector, HolderMethod, Host};
 pub use ids::{CgroupId, IfIndex, Inode, NetnsId, Pid, Port, Uid};
@@ -32,5 +36,7 @@ pub use network::{Address, Link, NetNamespace};
 pub use owner::{Container, Package, PublishedPort, SystemdUnit, User};
 pub use part::{Gap, Part, Remedy};
 pub use process::{Executable, Holder, Process};
+pub use routing::{NextHop, Prefix, Route, RouteKind, RoutingRule, RuleAction};
+pub use ruleset::{IpsetDump, LegacyTable, NftablesDump, RulesetDump};
 pub use snapshot::{FORMAT, LoadError, Snapshot};
 pub use socket::{Endpoint, Family, KernelOwner, Kind, Protocol, Queue, Socket, State};

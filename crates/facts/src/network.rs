@@ -1,13 +1,14 @@
 //! Network namespaces, their interfaces and addresses.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{IfIndex, NetnsId, Part, Pid};
+use crate::{IfIndex, NetnsId, Part, Pid, Route, RoutingRule, RulesetDump};
 
 /// A network namespace that was found on the host. Sorted by id.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NetNamespace {
     /// Its inode.
     pub id: NetnsId,
@@ -29,6 +30,19 @@ pub struct NetNamespace {
     /// Its addresses, sorted by interface and address.
     #[serde(default)]
     pub addresses: Part<Vec<Address>>,
+    /// Its routes, of both families, sorted.
+    #[serde(default)]
+    pub routes: Part<Vec<Route>>,
+    /// The rules that choose among its routing tables.
+    #[serde(default)]
+    pub rules: Part<Vec<RoutingRule>>,
+    /// Its kernel settings: the path below `/proc/sys` (`net/ipv4/conf/eth0/rp_filter`; a name of an
+    /// interface may hold dots, so it is no dotted key) and the value without the line's end.
+    #[serde(default)]
+    pub settings: Part<BTreeMap<String, String>>,
+    /// Its packet filter.
+    #[serde(default)]
+    pub ruleset: Part<RulesetDump>,
     /// Whether all its sockets are in the snapshot: `Known(())`, or what is missing.
     #[serde(default)]
     pub sockets: Part<()>,

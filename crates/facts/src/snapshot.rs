@@ -220,6 +220,15 @@ impl Snapshot {
             gaps.extend_from_slice(namespace.sockets.gaps());
             gaps.extend_from_slice(namespace.links.gaps());
             gaps.extend_from_slice(namespace.addresses.gaps());
+            gaps.extend_from_slice(namespace.routes.gaps());
+            gaps.extend_from_slice(namespace.rules.gaps());
+            gaps.extend_from_slice(namespace.settings.gaps());
+            gaps.extend_from_slice(namespace.ruleset.gaps());
+            if let Some(ruleset) = namespace.ruleset.value() {
+                gaps.extend_from_slice(ruleset.nftables.gaps());
+                gaps.extend_from_slice(ruleset.legacy.gaps());
+                gaps.extend_from_slice(ruleset.ipsets.gaps());
+            }
         }
         for part in [
             self.namespaces.gaps(),

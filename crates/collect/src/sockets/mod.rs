@@ -135,9 +135,7 @@ impl Collection {
             host: namespace.host,
             own: namespace.own,
             leader: namespace.leader,
-            links: Part::NotAsked,
-            addresses: Part::NotAsked,
-            sockets: Part::NotAsked,
+            ..NetNamespace::default()
         };
         match looked {
             Ok(looked) => {

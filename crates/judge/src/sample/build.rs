@@ -92,6 +92,7 @@ impl Sample {
             links: Part::known(Vec::new()),
             addresses: Part::known(Vec::new()),
             sockets: Part::known(()),
+            ..NetNamespace::default()
         });
         self
     }
