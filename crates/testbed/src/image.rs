@@ -159,8 +159,11 @@ fn install(directory: &Path) -> Result<(), Error> {
     // debootstrap copies this machine's name; systemd-nspawn gives every host its own.
     let hostname = directory.join("etc/hostname");
     fs::remove_file(&hostname).map_err(Error::io(format!("remove {}", hostname.display())))?;
-    // Nothing answers for names on the lab's network, so that no lookup waits.
-    write(&directory.join("etc/resolv.conf"), "")
+    // Nothing answers for names on the lab's network, so that no lookup waits. systemd-resolved left a
+    // link to a file that only it makes.
+    let resolv = directory.join("etc/resolv.conf");
+    fs::remove_file(&resolv).map_err(Error::io(format!("remove {}", resolv.display())))?;
+    write(&resolv, "")
 }
 
 fn write(path: &Path, content: &str) -> Result<(), Error> {

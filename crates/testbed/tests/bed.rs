@@ -14,7 +14,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use std::{fs, thread};
 
-use testbed::{HostOptions, Lab, Netns, Reply};
+use testbed::{HostOptions, Image, Lab, Netns, Reply};
 
 const AGENT: &str = env!("CARGO_BIN_EXE_testbed-agent");
 
@@ -153,6 +153,8 @@ fn a_host_lives_and_leaves_nothing() {
 
 #[test]
 fn a_killed_test_leaves_no_process() {
+    // Making the image takes longer than a boot may.
+    Image::ready().unwrap();
     // This test binary again, running only the test below, which never ends by itself.
     let mut victim = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "victim", "--ignored", "--nocapture"])
