@@ -53,21 +53,23 @@ const fn look(name: &'static str, command: &'static [&'static str]) -> Look {
 }
 
 /// All of them. `--this-netns` asks what the peers answer; without it whyopen also looks into every
-/// other namespace of the machine that measures.
+/// other namespace of the machine that measures. So does `--sockets-only`: the peers know nothing of
+/// firewalls and boots. The whole first screen stands beside it.
 const LOOKS: &[Look] = &[
     look("ss -tulpnw", &["ss", "-tulpnw"]),
     look("netstat -tulpnw", &["netstat", "-tulpnw"]),
     look("lsof -nP -i", &["lsof", "-nP", "-i"]),
-    look("whyopen", &["whyopen", "-a", "--this-netns"]),
-    look("whyopen, JSON", &["whyopen", "-a", "-o", "json", "--this-netns"]),
-    look("whyopen, no BPF", &["whyopen", "-a", "--no-bpf", "--this-netns"]),
+    look("whyopen", &["whyopen", "-a", "--sockets-only", "--this-netns"]),
+    look("whyopen, whole screen", &["whyopen", "--this-netns"]),
+    look("whyopen, JSON", &["whyopen", "-a", "-o", "json", "--sockets-only", "--this-netns"]),
+    look("whyopen, no BPF", &["whyopen", "-a", "--no-bpf", "--sockets-only", "--this-netns"]),
     Look {
         name: "whyopen, as nobody",
-        command: &["whyopen", "-a", "--this-netns"],
+        command: &["whyopen", "-a", "--sockets-only", "--this-netns"],
         as_nobody: true,
     },
     look("ss -tuapnw", &["ss", "-tuapnw"]),
-    look("whyopen, connected", &["whyopen", "-a", "-c", "--this-netns"]),
+    look("whyopen, connected", &["whyopen", "-a", "-c", "--sockets-only", "--this-netns"]),
 ];
 
 /// What a look cost.

@@ -182,6 +182,9 @@ pub(crate) struct ReadFlags {
     /// Only the network namespace this runs in
     #[arg(long)]
     pub(crate) this_netns: bool,
+    /// List sockets and holders only: no firewall, no boot, no settings
+    #[arg(long)]
+    pub(crate) sockets_only: bool,
     /// Find holders by walking /proc, without BPF
     #[arg(long)]
     pub(crate) no_bpf: bool,

@@ -12,6 +12,7 @@ pub(crate) fn snapshot(flags: ReadFlags, all: bool) -> Snapshot {
         connected: flags.connected,
         all,
         this_netns_only: flags.this_netns,
+        sockets_only: flags.sockets_only,
         method: if flags.no_bpf { Method::Proc } else { Method::Fastest },
     })
 }

@@ -7,20 +7,24 @@ use std::path::Path;
 use anyhow::Context as _;
 use facts::Snapshot;
 
+use crate::flags::ReadFlags;
+
 /// The largest snapshot that is read, in bytes: a hundred times that of 200,000 connections.
 const LIMIT: u64 = 4 << 30;
 
-/// Reads a snapshot from a file, or from standard input for `-`; with `this_netns`, only what it
-/// has of the network namespace in which it was taken.
+/// Reads a snapshot from a file, or from standard input for `-`: of it, what
+/// these flags ask for. With `this_netns`, only what it has of the network namespace in which it was
+/// taken.
 ///
 /// # Errors
 /// One, which names the file and says why it is no snapshot.
-pub(crate) fn snapshot(path: &Path, this_netns: bool) -> anyhow::Result<Snapshot> {
+pub(crate) fn snapshot(path: &Path, flags: ReadFlags) -> anyhow::Result<Snapshot> {
     let (name, text) = read(path)?;
     let mut snapshot = Snapshot::from_json(&text).context(name)?;
-    if this_netns {
+    if flags.this_netns {
         snapshot.keep_namespace(snapshot.collector.netns);
     }
+    snapshot.collector.sockets_only |= flags.sockets_only;
     Ok(snapshot)
 }
 

@@ -24,7 +24,7 @@ pub(crate) fn sockets(flags: &ViewFlags) -> anyhow::Result<Outcome> {
     // The first screen alone does not show sockets that are bound but not open.
     let all = flags.all || flags.output != Format::Text || !targets.is_empty();
     let mut snapshot = match &flags.from {
-        Some(path) => load::snapshot(path, flags.read.this_netns)?,
+        Some(path) => load::snapshot(path, flags.read)?,
         None => host::snapshot(flags.read, all),
     };
     if flags.from.is_none() && (!targets.is_empty() || flags.with_args) {

@@ -81,6 +81,30 @@ fn exit_codes() {
 }
 
 #[test]
+fn sockets_only_says_what_was_not_asked() {
+    let saved = Saved::new();
+    let flag = "--sockets-only";
+    let screen = stdout(&saved.run("rpcbind", &[flag]));
+    assert!(screen.contains("Firewall: not looked at (--sockets-only)."), "{screen}");
+    let detail = stdout(&saved.run("rpcbind", &["111", flag]));
+    assert_eq!(detail.matches("not looked at (--sockets-only)").count(), 2, "{detail}");
+    let json = stdout(&saved.run("rpcbind", &["-o", "json", flag]));
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let sockets = json["sockets"].as_array().unwrap();
+    assert!(!sockets.is_empty());
+    for socket in sockets {
+        for unknown in [&socket["ipv4"], &socket["ipv6"], &socket["after_boot"]] {
+            if !unknown.is_null() {
+                assert_eq!(unknown["verdict"], "unknown", "{socket}");
+                assert!(unknown["because"].as_str().unwrap().contains(flag), "{socket}");
+            }
+        }
+    }
+    let whys: Vec<_> = json["gaps"].as_array().unwrap().iter().map(|gap| &gap["why"]).collect();
+    assert!(whys.iter().any(|why| why.as_str().unwrap().contains(flag)), "{whys:?}");
+}
+
+#[test]
 fn targets() {
     let saved = Saved::new();
     let check = |host: &str, target: &str, expect: &[&str]| {

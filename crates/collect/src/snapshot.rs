@@ -29,6 +29,9 @@ pub struct Request {
     pub all: bool,
     /// Only the network namespace that whyopen runs in.
     pub this_netns_only: bool,
+    /// Sockets and their holders only. Everything that is not needed for that list and costs
+    /// anything (routes, rulesets, settings, what starts at boot …) is not read then.
+    pub sockets_only: bool,
     /// How to find holders.
     pub method: Method,
 }
@@ -136,6 +139,7 @@ fn collector(request: Request, held: &Held) -> Collector {
         netns: sockets::own_netns().unwrap_or_default(),
         this_netns_only: request.this_netns_only,
         connected: request.connected,
+        sockets_only: request.sockets_only,
         holders_by: held.method,
     }
 }

@@ -38,6 +38,10 @@ pub struct Collector {
     /// Whether connected sockets were asked for as well.
     #[serde(default)]
     pub connected: bool,
+    /// Whether only sockets and their holders were asked for: then firewall, boot and settings are
+    /// unknown because nobody looked.
+    #[serde(default)]
+    pub sockets_only: bool,
     /// How holders were found.
     #[serde(default)]
     pub holders_by: HolderMethod,

@@ -9,7 +9,7 @@ use crate::holder::{Creator, Held, Holding, ProcessHolder};
 use crate::join::{self, Holders, Joined};
 use crate::namespace::{self, Namespace};
 use crate::place::{Place, Places};
-use crate::reach;
+use crate::reach::{self, Reach, SOCKETS_ONLY, Wire};
 use crate::row::Row;
 
 /// What a snapshot means.
@@ -47,14 +47,28 @@ pub fn judge(snapshot: &Snapshot) -> Judgement<'_> {
 /// What was not read, and what this version does not judge yet.
 fn gaps(snapshot: &Snapshot) -> Vec<Gap> {
     let mut gaps = snapshot.all_gaps();
-    gaps.push(Gap::new("who can reach each socket", reach::NOT_EVALUATED));
-    gaps.push(Gap::new("what is open after a boot", reach::AFTER_BOOT_NOT_EVALUATED));
+    let because = |reason| if snapshot.collector.sockets_only { SOCKETS_ONLY } else { reason };
+    gaps.push(Gap::new("who can reach each socket", because(reach::NOT_EVALUATED)));
+    gaps.push(Gap::new("what is open after a boot", because(reach::AFTER_BOOT_NOT_EVALUATED)));
     let mut seen = HashSet::new();
     gaps.retain(|gap| seen.insert(gap.clone()));
     gaps
 }
 
 impl<'a> Judgement<'a> {
+    /// What is known of the reach of a row over a family; none where that family cannot arrive.
+    pub fn reach(&self, row: &Row<'_>, wire: Wire) -> Option<Reach> {
+        let reach = reach::of(row.socket, wire)?;
+        let unasked = self.snapshot.collector.sockets_only;
+        Some(if unasked { Reach { because: SOCKETS_ONLY, ..reach } } else { reach })
+    }
+
+    /// Why it is unknown whether anything is open after a boot.
+    pub fn after_boot_unknown(&self) -> &'static str {
+        let unasked = self.snapshot.collector.sockets_only;
+        if unasked { SOCKETS_ONLY } else { reach::AFTER_BOOT_NOT_EVALUATED }
+    }
+
     /// The namespace of a row.
     pub fn namespace_of(&self, row: &Row<'_>) -> Option<&Namespace<'a>> {
         self.namespaces.get(row.namespace)

@@ -69,6 +69,9 @@ pub const PACKET_SOCKET: &str = "a packet socket sees frames before the firewall
 pub const V6ONLY_NOT_TOLD: &str = "the kernel did not tell whether this IPv6 socket serves IPv4 too, and the firewall is not \
      evaluated yet by this version";
 
+/// Why reach and what happens at the next boot are unknown where nobody asked for them.
+pub const SOCKETS_ONLY: &str = "not looked at (--sockets-only)";
+
 /// Why what happens at the next boot is unknown.
 pub const AFTER_BOOT_NOT_EVALUATED: &str =
     "what starts at boot is not evaluated yet by this version";

@@ -8,7 +8,7 @@ use std::ops::Range;
 use facts::{Family, KernelOwner, Kind, Link, Port, Socket, SystemdUnit};
 
 use crate::namespace::Namespace;
-use crate::reach::{self, Arrival, Reach, Wire};
+use crate::reach::{self, Arrival, Wire};
 use crate::service::{self, Service};
 
 /// From where a bound address can be spoken to, before any firewall. In the order of the screen.
@@ -71,11 +71,6 @@ impl Row<'_> {
     /// Whether a family can arrive at it at all.
     pub fn arrival(&self, wire: Wire) -> Arrival {
         reach::arrival(self.socket, wire)
-    }
-
-    /// Who can reach it over a family; none where that family cannot arrive.
-    pub fn reach(&self, wire: Wire) -> Option<Reach> {
-        reach::of(self.socket, wire)
     }
 
     /// The name of its protocol as firewalls spell it; `packet` for packet sockets.

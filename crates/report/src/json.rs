@@ -10,7 +10,6 @@ use facts::Remedy;
 use judge::Judgement;
 use judge::finding::Finding;
 use judge::holder::ProcessHolder;
-use judge::reach;
 use judge::row::Row;
 use schemars::JsonSchema;
 use serde::ser::{Serialize, Serializer};
@@ -266,9 +265,3 @@ impl JsonSchema for Fds<'_> {
         Vec::<u32>::json_schema(generator)
     }
 }
-
-/// What is not known about the next boot.
-const AFTER_BOOT: schema::AfterBoot<'static> = schema::AfterBoot {
-    verdict: schema::AfterBootVerdict::Unknown,
-    because: reach::AFTER_BOOT_NOT_EVALUATED,
-};

@@ -41,7 +41,7 @@ struct Holder {
 pub(super) fn check(load: &Load, whyopen: &Path) -> Result<bool> {
     let listeners = by_ss(load, "-tulpnwH")?;
     let all = by_ss(load, "-tuapnwH")?;
-    let json = ["whyopen", "-a", "-o", "json", "--this-netns"];
+    let json = ["whyopen", "-a", "-o", "json", "--sockets-only", "--this-netns"];
     let mut agree = true;
     for (name, more, expect) in [
         ("BPF", &[][..], &listeners),

@@ -10,7 +10,7 @@ use judge::reach::{self, Wire};
 use judge::row::{self, Row};
 use judge::{Judgement, Namespace};
 
-use super::{AFTER_BOOT, Fds, Holders, Of};
+use super::{Fds, Holders, Of};
 use crate::schema;
 
 /// A row.
@@ -20,9 +20,9 @@ pub(super) fn socket<'a>(judgement: &'a Judgement<'a>, row: &'a Row<'a>) -> sche
         service: row.service.map(|s| s.registered),
         sockets: row.sockets.len(),
         accept_queue: row.accept_queue().map(|q| schema::AcceptQueue { now: q.now, max: q.max }),
-        ipv4: row.reach(Wire::Ipv4).map(reach),
-        ipv6: row.reach(Wire::Ipv6).map(reach),
-        after_boot: Some(AFTER_BOOT),
+        ipv4: judgement.reach(row, Wire::Ipv4).map(reach),
+        ipv6: judgement.reach(row, Wire::Ipv6).map(reach),
+        after_boot: Some(after_boot(judgement)),
         ..common(judgement, Of::Row(row), judgement.namespace_of(row))
     }
 }
@@ -229,6 +229,14 @@ fn reach(reach: reach::Reach) -> schema::Reach<'static> {
         client_sees: None,
         decided_by: None,
         because: reach.because,
+    }
+}
+
+/// What is known about the next boot.
+fn after_boot<'a>(judgement: &Judgement<'_>) -> schema::AfterBoot<'a> {
+    schema::AfterBoot {
+        verdict: schema::AfterBootVerdict::Unknown,
+        because: judgement.after_boot_unknown(),
     }
 }
 

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use facts::{Family, Kind, Port, Protocol, State};
 use judge::Judgement;
 use judge::finding::Severity;
-use judge::reach::{AFTER_BOOT_NOT_EVALUATED, Arrival, Wire};
+use judge::reach::{Arrival, Wire};
 use judge::row::{Row, Scope, plain};
 
 use super::connected::{self, endpoint_into, state};
@@ -73,9 +73,9 @@ fn one<W: Write>(
     answer(page, "what it is", meaning(judgement, first).map(Answer::from))?;
     answer(page, "held by", holders::describe(judgement, rows))?;
     answer(page, "sockets", sockets(judgement, rows))?;
-    answer(page, "who can", reach(rows).map(Answer::from))?;
+    answer(page, "who can", reach(judgement, rows).map(Answer::from))?;
     let mut after_boot = Text::fixed("not known: ");
-    after_boot.push(AFTER_BOOT_NOT_EVALUATED);
+    after_boot.push(judgement.after_boot_unknown());
     answer(page, "after boot", [after_boot.into()])
 }
 
@@ -302,8 +302,9 @@ fn addresses_are_known(judgement: &Judgement<'_>, row: &Row<'_>) -> bool {
 }
 
 /// Who can reach the rows: one answer for each reason.
-fn reach(rows: &[&Row<'_>]) -> impl Iterator<Item = Text> {
-    let because = |wire| rows.iter().find_map(|r| r.reach(wire)).map(|r| r.because);
+fn reach(judgement: &Judgement<'_>, rows: &[&Row<'_>]) -> impl Iterator<Item = Text> {
+    let of = |wire| rows.iter().find_map(|row| judgement.reach(row, wire));
+    let because = |wire| of(wire).map(|reach| reach.because);
     let not_known = |families: &'static str, because: &'static str| {
         let mut text = Text::fixed(families);
         text.push(": not known; ").push(because);

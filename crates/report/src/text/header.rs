@@ -19,7 +19,11 @@ pub(super) fn write<W: Write>(
     view: &View,
 ) -> io::Result<()> {
     host(page, judgement, view)?;
-    let firewall = "Firewall: not evaluated by this version. Filters outside this host: not known.";
+    let firewall = if judgement.snapshot.collector.sockets_only {
+        "Firewall: not looked at (--sockets-only). Filters outside this host: not known."
+    } else {
+        "Firewall: not evaluated by this version. Filters outside this host: not known."
+    };
     page.sentence(&Text::fixed(firewall))?;
     gaps::write(page, judgement)
 }
