@@ -5,6 +5,7 @@
 
 use collect::holders::fuzzing as holders;
 use collect::owners::fuzzing as owners;
+use collect::settings::fuzzing as settings;
 use collect::sockets::fuzzing as sockets;
 
 /// A parser under test.
@@ -30,6 +31,7 @@ pub(crate) const ALL: &[Target] = &[
     target("dpkg_status", owners::dpkg_status),
     target("generic_message", sockets::generic_message),
     target("inet_diag_message", sockets::inet_diag_message),
+    target("link_settings", settings::link_settings),
     target("mountinfo", holders::mountinfo),
     target("oci_bundle", owners::oci_bundle),
     target("packet_diag_message", sockets::packet_diag_message),

@@ -22,6 +22,7 @@ mod mountinfo;
 pub mod netlink;
 pub mod netns;
 pub mod owners;
+pub mod settings;
 mod snapshot;
 pub mod sockets;
 pub mod users;

@@ -52,6 +52,7 @@ pub fn snapshot(request: Request) -> Snapshot {
     let asked = sockets::Request {
         connected: request.connected,
         inactive: request.all || request.connected,
+        reach: !request.sockets_only,
         this_netns_only: request.this_netns_only,
     };
     let found = sockets::collect(&asked, &leads);
@@ -200,7 +201,7 @@ fn look_again(snapshot: &mut Snapshot, asked: sockets::Request, leads: &Leads) {
     if before.is_empty() || snapshot.holders.value().is_none() {
         return;
     }
-    let asked = sockets::Request { connected: false, ..asked };
+    let asked = sockets::Request { connected: false, reach: false, ..asked };
     let again = sockets::collect(&asked, leads);
     let still = inodes(again.sockets.items());
     // Where the second listing is incomplete, absence from it proves nothing.

@@ -30,11 +30,13 @@ pub mod fuzzing;
 #[cfg(test)]
 mod tests;
 
-use std::io;
+use std::collections::BTreeMap;
+use std::{io, mem};
 
 use facts::{Gap, KernelOwner, NetNamespace, NetnsId, Part, Remedy, Socket};
 
 use crate::netns::{self, Leads, Namespace};
+use crate::settings;
 use census::Search;
 use inet_diag::Ask;
 use kernel_owners::{Families, Owners};
@@ -49,6 +51,8 @@ pub struct Request {
     /// TCP sockets that are bound but do not listen, whatever it costs to look for them; otherwise
     /// only where it is cheap. Part of `connected`.
     pub inactive: bool,
+    /// What bears on who can reach them as well, such as the kernel's settings.
+    pub reach: bool,
     /// Only the network namespace of the calling thread.
     pub this_netns_only: bool,
 }
@@ -78,6 +82,7 @@ pub fn collect(request: &Request, leads: &Leads) -> Found {
     let (namespaces, gaps) = netns::find(leads, request.this_netns_only);
     let kernel = Kernel {
         connected: request.connected,
+        reach: request.reach,
         search: Search::new(request.connected || request.inactive),
         handlers: Handlers::default(),
         families: Families::default(),
@@ -85,7 +90,7 @@ pub fn collect(request: &Request, leads: &Leads) -> Found {
     let mut found = Collection::default();
     for namespace in &namespaces {
         let looked = namespace.enter(|| Looked::at(namespace, &kernel, &namespaces));
-        found.add(namespace, looked);
+        found.add(namespace, looked, kernel.reach);
     }
     Found { left_out: kernel.search.gap().into_iter().collect(), ..found.finish(&namespaces, gaps) }
 }
@@ -94,6 +99,7 @@ pub fn collect(request: &Request, leads: &Leads) -> Found {
 #[derive(Debug)]
 struct Kernel {
     connected: bool,
+    reach: bool,
     search: Search,
     handlers: Handlers,
     families: Families,
@@ -104,6 +110,7 @@ struct Looked {
     listed: Listed,
     links: links::Read,
     owners: Owners,
+    settings: Part<BTreeMap<String, String>>,
 }
 
 impl Looked {
@@ -112,9 +119,14 @@ impl Looked {
         let inactive = kernel.search.is_worth_it();
         let ask = Ask { connected: kernel.connected, inactive, subflows: false };
         let listed = listing::list(namespace, ask, &kernel.handlers);
-        let links = links::read(namespace);
+        let mut links = links::read(namespace, kernel.reach);
         let owners = kernel_owners::read(namespace, &links.owning, all, &kernel.families);
-        Self { listed, links, owners }
+        let settings = if kernel.reach {
+            settings::read(namespace, mem::take(&mut links.settings))
+        } else {
+            Part::NotAsked
+        };
+        Self { listed, links, owners, settings }
     }
 }
 
@@ -128,7 +140,12 @@ struct Collection {
 }
 
 impl Collection {
-    fn add(&mut self, namespace: &Namespace, looked: Result<Looked, netns::EnterError>) {
+    fn add(
+        &mut self,
+        namespace: &Namespace,
+        looked: Result<Looked, netns::EnterError>,
+        reach: bool,
+    ) {
         let mut described = NetNamespace {
             id: namespace.id,
             names: namespace.names.clone(),
@@ -141,6 +158,7 @@ impl Collection {
             Ok(looked) => {
                 described.links = looked.links.links;
                 described.addresses = looked.links.addresses;
+                described.settings = looked.settings;
                 described.sockets = Part::with_gaps((), looked.listed.gaps);
                 // The first namespace's list is taken as it is: it is the big one.
                 if self.sockets.is_empty() {
@@ -158,6 +176,9 @@ impl Collection {
                 };
                 described.links = Part::unreadable(gap("interfaces"));
                 described.addresses = Part::unreadable(gap("addresses"));
+                if reach {
+                    described.settings = Part::unreadable(gap("kernel settings"));
+                }
                 described.sockets = Part::unreadable(gap("sockets"));
             }
         }

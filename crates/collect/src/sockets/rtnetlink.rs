@@ -26,6 +26,7 @@ pub(crate) const RTEXT_FILTER_SKIP_STATS: u32 = 1 << 3;
 /// Of a link (`include/uapi/linux/if_link.h`).
 const IFLA_IFNAME: u16 = 3;
 const IFLA_LINKINFO: u16 = 18;
+const IFLA_AF_SPEC: u16 = 26;
 const IFLA_LINK_NETNSID: u16 = 37;
 const IFLA_INFO_KIND: u16 = 1;
 const IFLA_INFO_DATA: u16 = 2;
@@ -56,6 +57,8 @@ pub(crate) struct FullLink<'a> {
     pub(crate) made_in: Option<i32>,
     /// `IFLA_INFO_DATA`: attributes of its kind.
     pub(crate) data: &'a [u8],
+    /// `IFLA_AF_SPEC`: its settings, for each address family.
+    pub(crate) af_spec: &'a [u8],
 }
 
 /// Reads the body of an `RTM_NEWLINK`.
@@ -71,7 +74,7 @@ pub(crate) fn parse_link(body: &[u8]) -> Result<FullLink<'_>, Malformed> {
         up: flags & IFF_UP != 0,
         loopback: flags & IFF_LOOPBACK != 0,
     };
-    let mut full = FullLink { link, made_in: None, data: &[] };
+    let mut full = FullLink { link, made_in: None, data: &[], af_spec: &[] };
     for attribute in Attributes::new(fields.rest()) {
         let attribute = attribute?;
         match attribute.kind {
@@ -81,6 +84,7 @@ pub(crate) fn parse_link(body: &[u8]) -> Result<FullLink<'_>, Malformed> {
                 full.made_in = Some(i32::from_ne_bytes(id));
             }
             IFLA_LINKINFO => full.note_info(attribute)?,
+            IFLA_AF_SPEC => full.af_spec = attribute.value,
             _ => {}
         }
     }
