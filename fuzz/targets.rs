@@ -23,6 +23,7 @@ const fn target(name: &'static str, parse: fn(&[u8])) -> Target {
 /// All of them, sorted by name.
 pub(crate) const ALL: &[Target] = &[
     target("apk_database", owners::apk_database),
+    target("attached_message", collect::attached::fuzz),
     target("btf", holders::btf),
     target("containers_storage", owners::containers_storage),
     target("docker_config", owners::docker_config),
@@ -46,6 +47,7 @@ pub(crate) const ALL: &[Target] = &[
     target("proc_table", sockets::proc_table),
     target("ring_fdinfo", holders::ring_fdinfo),
     target("rpm_header", owners::rpm_header),
+    target("route_message", collect::routes::fuzz),
     target("rtnetlink_message", sockets::rtnetlink_message),
     target("ruleset", ruleset),
     target("snapshot", snapshot),

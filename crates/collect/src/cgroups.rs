@@ -42,6 +42,11 @@ pub fn paths(wanted: &[CgroupId]) -> Part<Vec<Cgroup>> {
     paths_below(point, wanted)
 }
 
+/// Where the unified hierarchy is mounted, if we can see it.
+pub(crate) fn mounted_at() -> std::io::Result<Option<String>> {
+    Ok(mount_point(&mountinfo::read()?).map(ToOwned::to_owned))
+}
+
 /// Where the unified hierarchy is mounted: the widest view of it that no later mount hides.
 fn mount_point(mounts: &[Mount]) -> Option<&str> {
     let visible = |mount: &&Mount| {

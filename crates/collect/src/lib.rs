@@ -14,14 +14,17 @@
 //! some processes.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "this room reads the host")]
 
+pub mod attached;
 pub mod bpf;
 pub mod cgroups;
 pub mod holders;
 mod host;
+mod ip_family;
 mod mountinfo;
 pub mod netlink;
 pub mod netns;
 pub mod owners;
+pub mod routes;
 pub mod settings;
 mod snapshot;
 pub mod sockets;

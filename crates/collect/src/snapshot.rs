@@ -5,14 +5,14 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use facts::{
-    CgroupId, Collector, ContainerEngine, ContainerRef, Gap, Holder, Inode, NetnsId, Part, Pid,
-    Placement, Process, Snapshot, Socket, Uid,
+    Cgroup, CgroupId, Collector, ContainerEngine, ContainerRef, Gap, Holder, Inode, NetnsId, Part,
+    Pid, Placement, Process, Snapshot, Socket, Uid,
 };
 
 use crate::holders::{Finder, Found as Held, Method};
 use crate::netns::Leads;
 use crate::owners::{containers, packages, systemd};
-use crate::{cgroups, host, sockets, users};
+use crate::{attached, cgroups, host, sockets, users};
 
 /// The cgroup of systemd itself (`SPECIAL_INIT_SCOPE` in systemd's src/basic/special.h).
 const INIT_CGROUP: &str = "/init.scope";
@@ -70,6 +70,9 @@ pub fn snapshot(request: Request) -> Snapshot {
     look_again(&mut snapshot, asked, &leads);
     weigh_gaps(&mut snapshot);
     place(&mut snapshot, &finder);
+    if asked.reach {
+        snapshot.cgroup_programs = attached::of_cgroups(&cgroups_of_open_sockets(&snapshot));
+    }
     stale_executables(&mut snapshot, &finder);
     snapshot.units = socket_units(&snapshot);
     snapshot.containers = containers(&snapshot);
@@ -269,6 +272,27 @@ fn lacks_paths(snapshot: &Snapshot) -> bool {
             socket.inode.0 != 0
                 && (holders.is_empty() || holders.iter().any(|holder| holder.pid == Pid(1)))
         })
+}
+
+/// The cgroups of sockets that something can arrive at. Where the kernel did not tell that of a
+/// socket, those of its holders.
+fn cgroups_of_open_sockets(snapshot: &Snapshot) -> Vec<Cgroup> {
+    let mut wanted: Vec<CgroupId> = Vec::new();
+    for socket in snapshot.sockets.items().iter().filter(|socket| socket.is_open()) {
+        match socket.cgroup {
+            Some(id) => wanted.push(id),
+            None => wanted.extend(
+                snapshot
+                    .holders_of(socket.inode)
+                    .iter()
+                    .filter_map(|holder| snapshot.process(holder.pid)?.cgroup),
+            ),
+        }
+    }
+    wanted.sort_unstable();
+    wanted.dedup();
+    let all = snapshot.cgroups.items().iter();
+    all.filter(|cgroup| wanted.binary_search(&cgroup.id).is_ok()).cloned().collect()
 }
 
 /// Forgets the descriptions of transient units: for these systemd-run(1) takes the command line,

@@ -15,6 +15,7 @@
 //!
 //! Numbers are in host byte order throughout: the collector converts at the edge.
 
+mod attached;
 mod blob;
 mod cgroup;
 mod host;
@@ -28,11 +29,14 @@ mod ruleset;
 mod snapshot;
 mod socket;
 
+pub use attached::{
+    AddressFilter, AttachPoint, Attached, CgroupPoint, CgroupProgram, CgroupPrograms,
+};
 pub use blob::Blob;
 pub use cgroup::{Cgroup, ContainerEngine, ContainerRef, Placement};
 pub use host::{Collector, HolderMethod, Host};
 pub use ids::{CgroupId, IfIndex, Inode, NetnsId, Pid, Port, Uid};
-pub use network::{Address, Link, NetNamespace};
+pub use network::{Address, Link, NetNamespace, OtherNetns};
 pub use owner::{Container, Package, PublishedPort, SystemdUnit, User};
 pub use part::{Gap, Part, Remedy};
 pub use process::{Executable, Holder, Process};

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{IfIndex, NetnsId, Part, Pid, Route, RoutingRule, RulesetDump};
+use crate::{Attached, IfIndex, NetnsId, Part, Pid, Route, RoutingRule, RulesetDump};
 
 /// A network namespace that was found on the host. Sorted by id.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,13 +43,16 @@ pub struct NetNamespace {
     /// Its packet filter.
     #[serde(default)]
     pub ruleset: Part<RulesetDump>,
+    /// Programs and filters beside it that can drop, change or divert packets. Sorted.
+    #[serde(default)]
+    pub attached: Part<Vec<Attached>>,
     /// Whether all its sockets are in the snapshot: `Known(())`, or what is missing.
     #[serde(default)]
     pub sockets: Part<()>,
 }
 
 /// A network interface (rtnetlink `RTM_NEWLINK`).
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Link {
     /// Its index.
     pub index: IfIndex,
@@ -63,6 +66,38 @@ pub struct Link {
     /// `IFF_LOOPBACK`.
     #[serde(default)]
     pub loopback: bool,
+    /// `IFF_LOWER_UP`: whether anything is connected to it, where that was told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub carrier: Option<bool>,
+    /// `IFF_NOARP`: no neighbour is asked for its link-layer address.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub no_arp: bool,
+    /// `IFF_POINTOPOINT`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub point_to_point: bool,
+    /// The bridge, bond, team or VRF it is a port of (`IFLA_MASTER`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub master: Option<IfIndex>,
+    /// The interface that it stands on, or its other end for a veth (`IFLA_LINK`), in the namespace
+    /// that `lower_netns` names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lower: Option<IfIndex>,
+    /// The namespace of `lower`, where it is another one (`IFLA_LINK_NETNSID`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lower_netns: Option<OtherNetns>,
+    /// The routing table of a VRF (`IFLA_VRF_TABLE`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vrf_table: Option<u32>,
+}
+
+/// Another network namespace than the one that tells of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OtherNetns {
+    /// This one.
+    Found(NetnsId),
+    /// One that was not found; the number is the kernel's name for it in this namespace.
+    NotFound(i32),
 }
 
 /// An address of an interface (rtnetlink `RTM_NEWADDR`).

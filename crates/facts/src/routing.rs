@@ -15,6 +15,22 @@ pub struct Prefix {
     pub len: u8,
 }
 
+impl Prefix {
+    /// Whether an address has these first bits; never one of the other family.
+    #[must_use]
+    pub fn contains(&self, address: IpAddr) -> bool {
+        let bits = |address: IpAddr| match address {
+            IpAddr::V4(v4) => (32, u128::from(v4.to_bits())),
+            IpAddr::V6(v6) => (128, v6.to_bits()),
+        };
+        let ((width, own), (other, asked)) = (bits(self.address), bits(address));
+        let host_bits = u32::saturating_sub(width, self.len.into());
+        // A shift by all 128 bits leaves nothing to compare.
+        let network = |bits: u128| bits.checked_shr(host_bits).unwrap_or(0);
+        width == other && network(own) == network(asked)
+    }
+}
+
 /// A route (rtnetlink `RTM_NEWROUTE`). Sorted; of two routes to one prefix in a table, the one with
 /// the lower priority number counts.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

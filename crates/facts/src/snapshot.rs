@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Cgroup, CgroupId, Collector, Container, Gap, Holder, Host, Inode, KernelOwner, NetNamespace,
-    NetnsId, Package, Part, Pid, Placement, Process, Socket, SystemdUnit, Uid, User,
+    Cgroup, CgroupId, CgroupPrograms, Collector, Container, Gap, Holder, Host, Inode, KernelOwner,
+    NetNamespace, NetnsId, Package, Part, Pid, Placement, Process, Socket, SystemdUnit, Uid, User,
 };
 
 /// The version of the snapshot's format. It grows only when an older reader would misunderstand a
@@ -44,6 +44,9 @@ pub struct Snapshot {
     /// Cgroups that sockets and processes refer to, sorted by id.
     #[serde(default)]
     pub cgroups: Part<Vec<Cgroup>>,
+    /// The programs of cgroups of open sockets, sorted by cgroup. One without any is in the list.
+    #[serde(default)]
+    pub cgroup_programs: Part<Vec<CgroupPrograms>>,
     /// Units that were asked about, sorted by name.
     #[serde(default)]
     pub units: Part<Vec<SystemdUnit>>,
@@ -97,6 +100,7 @@ impl Snapshot {
             kernel_owners: Part::NotAsked,
             processes: Part::NotAsked,
             cgroups: Part::NotAsked,
+            cgroup_programs: Part::NotAsked,
             units: Part::NotAsked,
             containers: Part::NotAsked,
             packages: Part::NotAsked,
@@ -149,6 +153,7 @@ impl Snapshot {
         each(&mut self.kernel_owners, |list| list.sort_unstable());
         each(&mut self.processes, |list| list.sort_unstable_by_key(|p| p.pid));
         each(&mut self.cgroups, |list| list.sort_unstable_by_key(|c| c.id));
+        each(&mut self.cgroup_programs, |list| list.sort_unstable_by_key(|c| c.cgroup));
         each(&mut self.units, |list| list.sort_unstable());
         each(&mut self.containers, |list| list.sort_unstable());
         each(&mut self.packages, |list| list.sort_unstable());
@@ -190,6 +195,11 @@ impl Snapshot {
         find(self.cgroups.items(), &id, |c| c.id).map(|c| c.path.as_str())
     }
 
+    /// The programs of a cgroup by its id; none if they were not read.
+    pub fn programs_of(&self, id: CgroupId) -> Option<&CgroupPrograms> {
+        find(self.cgroup_programs.items(), &id, |c| c.cgroup)
+    }
+
     /// The path of the cgroup a process is in.
     pub fn cgroup_path_of<'a>(&'a self, process: &'a Process) -> Option<&'a str> {
         let read = process.cgroup_path.as_deref();
@@ -223,6 +233,7 @@ impl Snapshot {
             gaps.extend_from_slice(namespace.routes.gaps());
             gaps.extend_from_slice(namespace.rules.gaps());
             gaps.extend_from_slice(namespace.settings.gaps());
+            gaps.extend_from_slice(namespace.attached.gaps());
             gaps.extend_from_slice(namespace.ruleset.gaps());
             if let Some(ruleset) = namespace.ruleset.value() {
                 gaps.extend_from_slice(ruleset.nftables.gaps());
@@ -237,6 +248,7 @@ impl Snapshot {
             self.kernel_owners.gaps(),
             self.processes.gaps(),
             self.cgroups.gaps(),
+            self.cgroup_programs.gaps(),
             self.units.gaps(),
             self.containers.gaps(),
             self.packages.gaps(),

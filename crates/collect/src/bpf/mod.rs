@@ -9,6 +9,7 @@
 
 mod asm;
 mod btf;
+pub(crate) mod inspect;
 mod layout;
 mod programs;
 mod sys;

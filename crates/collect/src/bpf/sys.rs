@@ -1,4 +1,4 @@
-//! bpf(2): loading a program and running it as an iterator.
+//! bpf(2): the call itself; loading a program and running it as an iterator.
 
 use std::ffi::CStr;
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
@@ -77,7 +77,7 @@ pub(super) fn load(
     for (to, from) in prog_name.iter_mut().zip(name.iter().take(15)) {
         *to = *from;
     }
-    let attr = ProgLoad {
+    let mut attr = ProgLoad {
         prog_type: BPF_PROG_TYPE_TRACING,
         insn_cnt: u32::try_from(program.len()).map_err(|_| Errno::TOOBIG)?,
         insns: program.as_ptr() as u64,
@@ -94,26 +94,26 @@ pub(super) fn load(
     // `log_size` bytes, all of which the three borrows keep alive during the call.
     #[allow(unsafe_code, reason = "rustix has no bpf(2)")]
     unsafe {
-        bpf(BPF_PROG_LOAD, &attr)
+        bpf(BPF_PROG_LOAD, &mut attr)
     }
 }
 
 /// Makes an iterator of a loaded program: a descriptor to read its records from.
 pub(super) fn iterate(program: &OwnedFd) -> Result<OwnedFd, Errno> {
-    let attr = LinkCreate {
+    let mut attr = LinkCreate {
         prog_fd: number(program),
         attach_type: BPF_TRACE_ITER,
         ..LinkCreate::default()
     };
     // SAFETY: the attribute holds numbers only.
     #[allow(unsafe_code, reason = "rustix has no bpf(2)")]
-    let link = unsafe { bpf(BPF_LINK_CREATE, &attr) }?;
-    let attr = IterCreate { link_fd: number(&link), flags: 0 };
+    let link = unsafe { bpf(BPF_LINK_CREATE, &mut attr) }?;
+    let mut attr = IterCreate { link_fd: number(&link), flags: 0 };
     // SAFETY: the attribute holds numbers only.
     #[allow(unsafe_code, reason = "rustix has no bpf(2)")]
     unsafe {
         // The iterator keeps the link alive, which is closed here.
-        bpf(BPF_ITER_CREATE, &attr)
+        bpf(BPF_ITER_CREATE, &mut attr)
     }
 }
 
@@ -128,17 +128,28 @@ fn number(fd: &OwnedFd) -> u32 {
 /// # Safety
 /// Every pointer in the attribute must be good for what the command does with it.
 #[allow(unsafe_code, reason = "rustix has no bpf(2)")]
-unsafe fn bpf<Attr>(command: libc::c_long, attr: &Attr) -> Result<OwnedFd, Errno> {
-    // SAFETY: the attribute is as long as it is said to be and without padding of the compiler's;
-    // that its pointers are good is up to the caller.
-    let fd = unsafe {
-        libc::syscall(libc::SYS_bpf, command, std::ptr::from_ref(attr), size_of::<Attr>())
-    };
+pub(super) unsafe fn bpf<Attr>(command: libc::c_long, attr: &mut Attr) -> Result<OwnedFd, Errno> {
+    // SAFETY: the same is asked of our own caller.
+    let fd = unsafe { call(command, attr) }?;
     match i32::try_from(fd) {
         // SAFETY: the kernel has just made this descriptor for us alone.
-        Ok(fd) if fd >= 0 => Ok(unsafe { OwnedFd::from_raw_fd(fd) }),
-        _ => Err(last_error()),
+        Ok(fd) => Ok(unsafe { OwnedFd::from_raw_fd(fd) }),
+        Err(_) => Err(Errno::BADF),
     }
+}
+
+/// Calls bpf(2); the kernel may write into the attribute.
+///
+/// # Safety
+/// Every pointer in the attribute must be good for what the command does with it.
+#[allow(unsafe_code, reason = "rustix has no bpf(2)")]
+pub(super) unsafe fn call<Attr>(command: libc::c_long, attr: &mut Attr) -> Result<u64, Errno> {
+    // SAFETY: the attribute is as long as it is said to be and without padding of the compiler's;
+    // that its pointers are good is up to the caller.
+    let result = unsafe {
+        libc::syscall(libc::SYS_bpf, command, std::ptr::from_mut(attr), size_of::<Attr>())
+    };
+    u64::try_from(result).map_err(|_| last_error())
 }
 
 /// The error of the system call that has just failed.

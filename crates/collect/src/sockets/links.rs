@@ -1,13 +1,15 @@
 //! The links and addresses of one namespace.
 
-use facts::{Address, Gap, Link, Part};
+use std::collections::BTreeSet;
 
-use super::gap;
+use facts::{Address, Gap, IfIndex, Link, OtherNetns, Part};
+
 use super::kernel_owners::{OwningLink, owning_link};
 use super::rtnetlink::{
     IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS, RTM_GETADDR, RTM_GETLINK, RTM_NEWADDR, RTM_NEWLINK,
-    parse_address, parse_link,
+    Xdp, parse_address, parse_link,
 };
+use super::{gap, nsid};
 use crate::netlink::{Channel, Error, Family, Malformed, Message, Query, Sink};
 use crate::netns::Namespace;
 use crate::settings::Interfaces;
@@ -22,10 +24,13 @@ pub(crate) struct Read {
     pub(crate) owning: Vec<OwningLink>,
     /// The settings that the links carry.
     pub(crate) settings: Interfaces,
+    /// Links with XDP programs.
+    pub(crate) xdp: Vec<(IfIndex, Xdp)>,
 }
 
-/// Reads them, on a thread inside `namespace`; the settings that the links carry only if wanted.
-pub(crate) fn read(namespace: &Namespace, with_settings: bool) -> Read {
+/// Reads them, on a thread inside `namespace`. The settings that the links carry and where their
+/// other ends are only if that is wanted; `all` are the namespaces in which these may be.
+pub(crate) fn read(namespace: &Namespace, all: &[Namespace], reach: bool) -> Read {
     let unread = |what: &str, error: Error| -> Gap {
         let what = format!("{what} of {}", namespace.label());
         gap(what, format!("rtnetlink: {error}"), error.is_denied())
@@ -39,35 +44,61 @@ pub(crate) fn read(namespace: &Namespace, with_settings: bool) -> Read {
                 addresses: Part::unreadable(unread("addresses", error)),
                 owning: vec![],
                 settings: Interfaces { unread: Some(why), ..Interfaces::default() },
+                xdp: vec![],
             };
         }
     };
     // struct ifinfomsg of zeroes: all links.
     let mask = RTEXT_FILTER_SKIP_STATS.to_ne_bytes();
     let query = Query::dump(RTM_GETLINK, &[0; 16]).with(IFLA_EXT_MASK, &mask);
-    let mut links = LinkSink { with_settings, ..LinkSink::default() };
-    let link_gap = channel.run(query, &mut links).err().map(|e| unread("interfaces", e));
-    if let Some(gap) = &link_gap {
+    let mut links = LinkSink { with_settings: reach, ..LinkSink::default() };
+    let mut link_gaps: Vec<Gap> =
+        channel.run(query, &mut links).err().map(|e| unread("interfaces", e)).into_iter().collect();
+    if let Some(gap) = link_gaps.first() {
         links.settings.unread = Some(gap.why.clone());
+    }
+    if reach && let Err(error) = find_other_ends(&mut links.links, all) {
+        link_gaps.push(unread("the other ends of interfaces", error));
     }
     // struct ifaddrmsg of zeroes: both families.
     let mut addresses = AddressSink::default();
     let query = Query::dump(RTM_GETADDR, &[0; 8]);
     let address_gap = channel.run(query, &mut addresses).err().map(|e| unread("addresses", e));
     Read {
-        links: part(links.links, link_gap),
-        addresses: part(addresses.0, address_gap),
+        links: part(links.links, link_gaps),
+        addresses: part(addresses.0, address_gap.into_iter().collect()),
         owning: links.owning,
         settings: links.settings,
+        xdp: links.xdp,
     }
 }
 
-fn part<T: Ord>(mut list: Vec<T>, gap: Option<Gap>) -> Part<Vec<T>> {
+fn part<T: Ord>(mut list: Vec<T>, mut gaps: Vec<Gap>) -> Part<Vec<T>> {
     list.sort_unstable();
-    match gap {
+    match gaps.pop() {
         Some(gap) if list.is_empty() => Part::unreadable(gap),
-        gap => Part::with_gaps(list, gap.into_iter().collect()),
+        gap => {
+            gaps.extend(gap);
+            Part::with_gaps(list, gaps)
+        }
     }
+}
+
+/// Finds the namespaces of the other ends of links, as far as they are among `all`.
+fn find_other_ends(links: &mut [Link], all: &[Namespace]) -> Result<(), Error> {
+    let number = |link: &Link| match link.lower_netns {
+        Some(OtherNetns::NotFound(number)) if number >= 0 => Some(number),
+        _ => None,
+    };
+    let wanted: BTreeSet<i32> = links.iter().filter_map(number).collect();
+    let known = nsid::resolve(&wanted, all)?;
+    for link in links {
+        let found = number(link).and_then(|number| known.iter().find(|(n, _)| *n == number));
+        if let Some((_, id)) = found {
+            link.lower_netns = Some(OtherNetns::Found(*id));
+        }
+    }
+    Ok(())
 }
 
 #[derive(Default)]
@@ -76,6 +107,7 @@ struct LinkSink {
     owning: Vec<OwningLink>,
     settings: Interfaces,
     with_settings: bool,
+    xdp: Vec<(IfIndex, Xdp)>,
 }
 
 impl Sink for LinkSink {
@@ -89,6 +121,9 @@ impl Sink for LinkSink {
             let owning = owning_link(&full);
             if self.with_settings {
                 self.settings.add(&full.link.name, full.af_spec)?;
+            }
+            if full.xdp.attached {
+                self.xdp.push((full.link.index, full.xdp));
             }
             self.links.push(full.link);
             self.owning.extend(owning?);

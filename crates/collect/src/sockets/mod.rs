@@ -20,6 +20,7 @@ mod inet_diag;
 mod kernel_owners;
 mod links;
 mod listing;
+mod nsid;
 mod packet_diag;
 mod proc_net;
 mod rtnetlink;
@@ -33,10 +34,12 @@ mod tests;
 use std::collections::BTreeMap;
 use std::{io, mem};
 
-use facts::{Gap, KernelOwner, NetNamespace, NetnsId, Part, Remedy, Socket};
+use facts::{Attached, Gap, KernelOwner, NetNamespace, NetnsId, Part, Remedy, Socket};
+
+pub(crate) use rtnetlink::Xdp;
 
 use crate::netns::{self, Leads, Namespace};
-use crate::settings;
+use crate::{attached, routes, settings};
 use census::Search;
 use inet_diag::Ask;
 use kernel_owners::{Families, Owners};
@@ -111,6 +114,8 @@ struct Looked {
     links: links::Read,
     owners: Owners,
     settings: Part<BTreeMap<String, String>>,
+    routing: routes::Read,
+    attached: Part<Vec<Attached>>,
 }
 
 impl Looked {
@@ -119,14 +124,28 @@ impl Looked {
         let inactive = kernel.search.is_worth_it();
         let ask = Ask { connected: kernel.connected, inactive, subflows: false };
         let listed = listing::list(namespace, ask, &kernel.handlers);
-        let mut links = links::read(namespace, kernel.reach);
+        let links = links::read(namespace, all, kernel.reach);
         let owners = kernel_owners::read(namespace, &links.owning, all, &kernel.families);
-        let settings = if kernel.reach {
-            settings::read(namespace, mem::take(&mut links.settings))
-        } else {
-            Part::NotAsked
+        let mut looked = Self {
+            listed,
+            links,
+            owners,
+            settings: Part::NotAsked,
+            routing: routes::Read::default(),
+            attached: Part::NotAsked,
         };
-        Self { listed, links, owners, settings }
+        if kernel.reach {
+            looked.look_around(namespace);
+        }
+        looked
+    }
+
+    /// Reads what bears on who can reach the sockets.
+    fn look_around(&mut self, namespace: &Namespace) {
+        let label = namespace.label();
+        self.settings = settings::read(namespace, mem::take(&mut self.links.settings));
+        self.routing = routes::read(&label);
+        self.attached = attached::read(&label, self.links.links.items(), &self.links.xdp);
     }
 }
 
@@ -159,6 +178,9 @@ impl Collection {
                 described.links = looked.links.links;
                 described.addresses = looked.links.addresses;
                 described.settings = looked.settings;
+                described.routes = looked.routing.routes;
+                described.rules = looked.routing.rules;
+                described.attached = looked.attached;
                 described.sockets = Part::with_gaps((), looked.listed.gaps);
                 // The first namespace's list is taken as it is: it is the big one.
                 if self.sockets.is_empty() {
@@ -178,6 +200,9 @@ impl Collection {
                 described.addresses = Part::unreadable(gap("addresses"));
                 if reach {
                     described.settings = Part::unreadable(gap("kernel settings"));
+                    described.routes = Part::unreadable(gap("routes"));
+                    described.rules = Part::unreadable(gap("routing rules"));
+                    described.attached = Part::unreadable(gap("attached programs"));
                 }
                 described.sockets = Part::unreadable(gap("sockets"));
             }

@@ -1,6 +1,6 @@
 //! Links and addresses as rtnetlink(7) tells them.
 
-use facts::{Address, IfIndex, Link};
+use facts::{Address, IfIndex, Link, OtherNetns};
 
 use super::transport::IpFamily;
 use crate::netlink::{Attribute, Attributes, Malformed, Reader};
@@ -25,15 +25,26 @@ pub(crate) const RTEXT_FILTER_SKIP_STATS: u32 = 1 << 3;
 
 /// Of a link (`include/uapi/linux/if_link.h`).
 const IFLA_IFNAME: u16 = 3;
+const IFLA_LINK: u16 = 5;
+const IFLA_MASTER: u16 = 10;
 const IFLA_LINKINFO: u16 = 18;
 const IFLA_AF_SPEC: u16 = 26;
 const IFLA_LINK_NETNSID: u16 = 37;
 const IFLA_INFO_KIND: u16 = 1;
 const IFLA_INFO_DATA: u16 = 2;
+const IFLA_VRF_TABLE: u16 = 1;
+const IFLA_XDP: u16 = 43;
+const IFLA_XDP_ATTACHED: u16 = 2;
+const IFLA_XDP_PROG_ID: u16 = 4;
+/// The last of the program numbers by mode (`IFLA_XDP_HW_PROG_ID`).
+const IFLA_XDP_HW_PROG_ID: u16 = 7;
 
 /// Of `ifi_flags` (`include/uapi/linux/if.h`).
 const IFF_UP: u32 = 1;
 const IFF_LOOPBACK: u32 = 1 << 3;
+const IFF_POINTOPOINT: u32 = 1 << 4;
+const IFF_NOARP: u32 = 1 << 7;
+const IFF_LOWER_UP: u32 = 1 << 16;
 
 /// Of an address (`include/uapi/linux/if_addr.h`).
 const IFA_ADDRESS: u16 = 1;
@@ -48,7 +59,7 @@ const NETNSA_NSID: u16 = 1;
 /// Of `RTM_GETNSID`: a descriptor of the other namespace.
 pub(crate) const NETNSA_FD: u16 = 3;
 
-/// A link, and what only the search for the kernel's sockets needs.
+/// A link, and what is not kept of it.
 #[derive(Clone, Debug)]
 pub(crate) struct FullLink<'a> {
     /// The link itself.
@@ -59,6 +70,17 @@ pub(crate) struct FullLink<'a> {
     pub(crate) data: &'a [u8],
     /// `IFLA_AF_SPEC`: its settings, for each address family.
     pub(crate) af_spec: &'a [u8],
+    /// The XDP programs on it.
+    pub(crate) xdp: Xdp,
+}
+
+/// What a link tells of XDP programs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Xdp {
+    /// Whether there is one (`IFLA_XDP_ATTACHED`).
+    pub(crate) attached: bool,
+    /// The numbers of the programs, each once.
+    pub(crate) programs: Vec<u32>,
 }
 
 /// Reads the body of an `RTM_NEWLINK`.
@@ -73,8 +95,12 @@ pub(crate) fn parse_link(body: &[u8]) -> Result<FullLink<'_>, Malformed> {
         kind: String::new(),
         up: flags & IFF_UP != 0,
         loopback: flags & IFF_LOOPBACK != 0,
+        carrier: Some(flags & IFF_LOWER_UP != 0),
+        no_arp: flags & IFF_NOARP != 0,
+        point_to_point: flags & IFF_POINTOPOINT != 0,
+        ..Link::default()
     };
-    let mut full = FullLink { link, made_in: None, data: &[], af_spec: &[] };
+    let mut full = FullLink { link, made_in: None, data: &[], af_spec: &[], xdp: Xdp::default() };
     for attribute in Attributes::new(fields.rest()) {
         let attribute = attribute?;
         match attribute.kind {
@@ -83,12 +109,50 @@ pub(crate) fn parse_link(body: &[u8]) -> Result<FullLink<'_>, Malformed> {
                 let id = attribute.fields("IFLA_LINK_NETNSID").take()?;
                 full.made_in = Some(i32::from_ne_bytes(id));
             }
+            IFLA_LINK => full.link.lower = some_index(attribute.fields("IFLA_LINK").u32()?),
+            IFLA_MASTER => full.link.master = some_index(attribute.fields("IFLA_MASTER").u32()?),
             IFLA_LINKINFO => full.note_info(attribute)?,
             IFLA_AF_SPEC => full.af_spec = attribute.value,
+            IFLA_XDP => full.xdp = parse_xdp(attribute)?,
             _ => {}
         }
     }
+    full.link.lower_netns = full.made_in.map(OtherNetns::NotFound);
+    if full.link.kind == "vrf" {
+        for attribute in Attributes::new(full.data) {
+            let attribute = attribute?;
+            if attribute.kind == IFLA_VRF_TABLE {
+                full.link.vrf_table = Some(attribute.fields("IFLA_VRF_TABLE").u32()?);
+            }
+        }
+    }
     Ok(full)
+}
+
+/// An index that names an interface.
+fn some_index(index: u32) -> Option<IfIndex> {
+    Some(IfIndex(index)).filter(|index| index.0 != 0)
+}
+
+/// Reads `IFLA_XDP`.
+fn parse_xdp(info: Attribute<'_>) -> Result<Xdp, Malformed> {
+    let mut xdp = Xdp::default();
+    for attribute in info.nested() {
+        let attribute = attribute?;
+        match attribute.kind {
+            // XDP_ATTACHED_NONE is 0.
+            IFLA_XDP_ATTACHED => xdp.attached = attribute.fields("IFLA_XDP_ATTACHED").u8()? != 0,
+            IFLA_XDP_PROG_ID..=IFLA_XDP_HW_PROG_ID => {
+                xdp.programs.push(attribute.fields("IFLA_XDP_PROG_ID").u32()?);
+            }
+            _ => {}
+        }
+    }
+    // The only program of all modes is told twice: as such, and by its mode.
+    xdp.programs.retain(|program| *program != 0);
+    xdp.programs.sort_unstable();
+    xdp.programs.dedup();
+    Ok(xdp)
 }
 
 impl<'a> FullLink<'a> {

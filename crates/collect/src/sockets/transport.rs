@@ -1,11 +1,11 @@
 //! The transports that are asked for, and what their states mean.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-
 use facts::{
     CgroupId, Endpoint, Family, IfIndex, Inode, Kind, NetnsId, Port, Protocol, Queue, Socket,
     State, Uid,
 };
+
+pub(crate) use crate::ip_family::IpFamily;
 
 /// A kind of socket that has a table of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,61 +61,6 @@ pub(crate) const PING: Transport = Transport {
     name: "icmp",
     files: Some(["icmp", "icmp6"]),
 };
-
-/// One of the two families that these transports run over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum IpFamily {
-    /// `AF_INET`.
-    V4,
-    /// `AF_INET6`.
-    V6,
-}
-
-impl IpFamily {
-    /// Both.
-    pub(crate) const ALL: [Self; 2] = [Self::V4, Self::V6];
-
-    /// `AF_INET` or `AF_INET6` (`include/linux/socket.h`).
-    pub(crate) fn number(self) -> u8 {
-        match self {
-            Self::V4 => 2,
-            Self::V6 => 10,
-        }
-    }
-
-    /// The other way round.
-    pub(crate) fn of(number: u8) -> Option<Self> {
-        Self::ALL.into_iter().find(|family| family.number() == number)
-    }
-
-    /// The address from the kernel's four words, as they lie in memory.
-    #[inline]
-    pub(crate) fn address(self, words: [u8; 16]) -> IpAddr {
-        match self {
-            Self::V4 => {
-                let [a, b, c, d, ..] = words;
-                Ipv4Addr::new(a, b, c, d).into()
-            }
-            Self::V6 => Ipv6Addr::from(words).into(),
-        }
-    }
-
-    /// Its name in messages.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::V4 => "IPv4",
-            Self::V6 => "IPv6",
-        }
-    }
-
-    /// Chooses from a pair.
-    pub(crate) fn pick<T: Copy>(self, [v4, v6]: [T; 2]) -> T {
-        match self {
-            Self::V4 => v4,
-            Self::V6 => v6,
-        }
-    }
-}
 
 /// A socket as one of the kernel's tables shows it.
 #[derive(Clone, Copy, Debug)]

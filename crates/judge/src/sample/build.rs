@@ -105,6 +105,7 @@ impl Sample {
             kind: String::new(),
             up: true,
             loopback: name == "lo",
+            ..Link::default()
         };
         if let Some(Part::Known { value }) = self.namespaces.last_mut().map(|n| &mut n.links) {
             value.push(link);

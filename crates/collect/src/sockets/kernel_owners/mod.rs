@@ -9,7 +9,7 @@ mod files;
 mod generic;
 mod links;
 
-use std::os::fd::AsRawFd;
+use std::collections::BTreeSet;
 
 use facts::{Gap, KernelOwner, NetnsId, Port, Protocol};
 
@@ -18,9 +18,7 @@ pub(crate) use generic::Families;
 pub(crate) use generic::{Numbers, parse_families, parse_fou, parse_l2tp, parse_wireguard};
 pub(crate) use links::{OwningLink, owning_link};
 
-use super::gap;
-use super::rtnetlink::{NETNSA_FD, RTM_GETNSID, RTM_NEWNSID, parse_nsid};
-use crate::netlink::{Channel, Error, Family, Malformed, Message, Query, Sink};
+use super::{gap, nsid};
 use crate::netns::Namespace;
 
 /// What was found, and what could not be looked for.
@@ -67,7 +65,8 @@ pub(crate) fn read(
     families: &Families,
 ) -> Owners {
     let mut owners = Owners::default();
-    let mut makers = Makers { namespace, all, numbers: None };
+    let wanted = owning.iter().filter_map(|link| link.made_in).collect();
+    let mut makers = Makers { namespace, all, wanted, numbers: None };
     for link in owning {
         // Of a listing that is limited to this namespace, the sockets of such links are no part.
         let Some(netns) = makers.find(link, &mut owners.gaps) else { continue };
@@ -92,6 +91,8 @@ pub(crate) fn read(
 struct Makers<'a> {
     namespace: &'a Namespace,
     all: &'a [Namespace],
+    /// The numbers that are asked for.
+    wanted: BTreeSet<i32>,
     /// The numbers by which `namespace` knows the others, once they were needed.
     numbers: Option<Vec<(i32, NetnsId)>>,
 }
@@ -99,8 +100,8 @@ struct Makers<'a> {
 impl Makers<'_> {
     fn find(&mut self, link: &OwningLink, gaps: &mut Vec<Gap>) -> Option<NetnsId> {
         let Some(number) = link.made_in else { return Some(self.namespace.id) };
-        let (namespace, all) = (self.namespace, self.all);
-        let numbers = self.numbers.get_or_insert_with(|| match numbers(all) {
+        let (namespace, all, wanted) = (self.namespace, self.all, &self.wanted);
+        let numbers = self.numbers.get_or_insert_with(|| match nsid::resolve(wanted, all) {
             Ok(numbers) => numbers,
             Err(error) => {
                 let what = format!("namespaces that links of {} were made in", namespace.label());
@@ -116,36 +117,5 @@ impl Makers<'_> {
             ));
         }
         found
-    }
-}
-
-/// The numbers by which the calling thread's namespace knows others (`RTM_GETNSID`).
-fn numbers(all: &[Namespace]) -> Result<Vec<(i32, NetnsId)>, Error> {
-    let mut channel = Channel::open(Family::Route)?;
-    let mut numbers = Vec::new();
-    for namespace in all {
-        // A namespace that cannot be opened has its gap already.
-        let Ok(fd) = namespace.open() else { continue };
-        let mut sink = NsidSink(None);
-        // struct rtgenmsg, padded: AF_UNSPEC.
-        let query = Query::get(RTM_GETNSID, &[0; 4]).with(NETNSA_FD, &fd.as_raw_fd().to_ne_bytes());
-        channel.run(query, &mut sink)?;
-        numbers.extend(sink.0.map(|number| (number, namespace.id)));
-    }
-    Ok(numbers)
-}
-
-struct NsidSink(Option<i32>);
-
-impl Sink for NsidSink {
-    fn restart(&mut self) {
-        self.0 = None;
-    }
-
-    fn message(&mut self, message: &Message<'_>) -> Result<(), Malformed> {
-        if message.kind == RTM_NEWNSID {
-            self.0 = parse_nsid(message.body)?;
-        }
-        Ok(())
     }
 }
