@@ -222,13 +222,12 @@ pub(crate) fn open_map(id: u32) -> Result<(OwnedFd, MapShape), Errno> {
     Ok((fd, MapShape { kind, key_size, value_size }))
 }
 
+/// The key and the value of an element of a map.
+pub(crate) type Entry = (Vec<u8>, Vec<u8>);
+
 /// The keys and values of a map, at most this many; `TOOBIG` if there are more. For maps whose
 /// values are not per processor.
-pub(crate) fn entries(
-    map: &OwnedFd,
-    shape: MapShape,
-    most: usize,
-) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Errno> {
+pub(crate) fn entries(map: &OwnedFd, shape: MapShape, most: usize) -> Result<Vec<Entry>, Errno> {
     let mut found = Vec::new();
     let mut key = vec![0_u8; shape.key_size as usize];
     let mut next = vec![0_u8; shape.key_size as usize];
