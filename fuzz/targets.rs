@@ -3,6 +3,7 @@
 //! Shared by the fuzzing program and by the test that replays what once crashed
 //! (`fuzz/regressions/TARGET/`).
 
+use collect::evidence::fuzzing as evidence;
 use collect::holders::fuzzing as holders;
 use collect::owners::fuzzing as owners;
 use collect::settings::fuzzing as settings;
@@ -25,6 +26,8 @@ pub(crate) const ALL: &[Target] = &[
     target("apk_database", owners::apk_database),
     target("attached_message", collect::attached::fuzz),
     target("btf", holders::btf),
+    target("config_file", evidence::config),
+    target("config_tables", evidence::tables),
     target("containers_storage", owners::containers_storage),
     target("docker_config", owners::docker_config),
     target("dpkg_diversions", owners::dpkg_diversions),
@@ -35,17 +38,20 @@ pub(crate) const ALL: &[Target] = &[
     target("link_settings", settings::link_settings),
     target("mountinfo", holders::mountinfo),
     target("oci_bundle", owners::oci_bundle),
+    target("package_states", evidence::package_states),
     target("packet_diag_message", sockets::packet_diag_message),
     target("pacman_database", owners::pacman_database),
     target("passwd", holders::passwd),
     target("placement", placement),
     target("podman_json", owners::podman_json),
+    target("portmapper", evidence::portmapper),
     target("proc_cgroup", holders::proc_cgroup),
     target("proc_cmdline", holders::proc_cmdline),
     target("proc_link", holders::proc_link),
     target("proc_stat", holders::proc_stat),
     target("proc_table", sockets::proc_table),
     target("ring_fdinfo", holders::ring_fdinfo),
+    target("profile", evidence::profile),
     target("rpm_header", owners::rpm_header),
     target("route_message", collect::routes::fuzz),
     target("rtnetlink_message", sockets::rtnetlink_message),

@@ -11,12 +11,13 @@
 //! * **No judgement.** What a socket means is decided in `judge`.
 //!
 //! [`snapshot()`] looks at the whole host once, as cheaply as it can; [`details()`] looks closer at
-//! some processes.
+//! some processes; [`evidence()`] answers the questions of the judgement.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "this room reads the host")]
 
 pub mod attached;
 pub mod bpf;
 pub mod cgroups;
+pub mod evidence;
 pub mod holders;
 mod host;
 mod ip_family;
@@ -30,5 +31,6 @@ mod snapshot;
 pub mod sockets;
 pub mod users;
 
+pub use evidence::evidence;
 pub use holders::Method;
 pub use snapshot::{Details, Request, details, snapshot};

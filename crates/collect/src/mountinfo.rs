@@ -12,6 +12,8 @@ pub(crate) struct Mount {
     pub(crate) point: String,
     /// The type of the file system: `proc`, `cgroup2`.
     pub(crate) kind: String,
+    /// What is mounted: a device, or `nas:/home`.
+    pub(crate) source: String,
     /// The options of the file system (not of the mount), as `name` or `name=value`.
     pub(crate) options: Vec<String>,
 }
@@ -55,11 +57,13 @@ fn line(line: &[u8]) -> Option<Mount> {
     let point = fields.next()?;
     fields.find(|field| *field == b"-")?;
     let kind = fields.next()?;
-    let options = fields.nth(1).unwrap_or_default();
+    let source = fields.next().unwrap_or_default();
+    let options = fields.next().unwrap_or_default();
     Some(Mount {
         root: unescape(root),
         point: unescape(point),
         kind: unescape(kind),
+        source: unescape(source),
         options: options.split(|byte| *byte == b',').map(unescape).collect(),
     })
 }

@@ -18,6 +18,7 @@
 mod attached;
 mod blob;
 mod cgroup;
+mod evidence;
 mod host;
 mod ids;
 mod network;
@@ -34,6 +35,10 @@ pub use attached::{
 };
 pub use blob::Blob;
 pub use cgroup::{Cgroup, ContainerEngine, ContainerRef, Placement};
+pub use evidence::{
+    Answer, Connections, Dependent, Evidence, Export, Format, Key, NetworkMount, PackageUse, Place,
+    Profile, Question, Relation, RpcProgram, Setting, UnitUse,
+};
 pub use host::{Collector, HolderMethod, Host};
 pub use ids::{CgroupId, IfIndex, Inode, NetnsId, Pid, Port, Uid};
 pub use network::{Address, Link, NetNamespace, OtherNetns};

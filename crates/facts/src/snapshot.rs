@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Cgroup, CgroupId, CgroupPrograms, Collector, Container, Gap, Holder, Host, Inode, KernelOwner,
-    NetNamespace, NetnsId, Package, Part, Pid, Placement, Process, Socket, SystemdUnit, Uid, User,
+    Answer, Cgroup, CgroupId, CgroupPrograms, Collector, Container, Evidence, Gap, Holder, Host,
+    Inode, KernelOwner, NetNamespace, NetnsId, Package, Part, Pid, Placement, Process, Question,
+    Socket, SystemdUnit, Uid, User,
 };
 
 /// The version of the snapshot's format. It grows only when an older reader would misunderstand a
@@ -59,6 +60,9 @@ pub struct Snapshot {
     /// Names of users, sorted by uid.
     #[serde(default)]
     pub users: Part<Vec<User>>,
+    /// What the host was asked about its services, sorted by question.
+    #[serde(default)]
+    pub evidence: Part<Vec<Evidence>>,
     /// What was missing and belongs to no part above.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gaps: Vec<Gap>,
@@ -105,6 +109,7 @@ impl Snapshot {
             containers: Part::NotAsked,
             packages: Part::NotAsked,
             users: Part::NotAsked,
+            evidence: Part::NotAsked,
             gaps: Vec::new(),
         }
     }
@@ -158,6 +163,7 @@ impl Snapshot {
         each(&mut self.containers, |list| list.sort_unstable());
         each(&mut self.packages, |list| list.sort_unstable());
         each(&mut self.users, |list| list.sort_unstable());
+        each(&mut self.evidence, |list| list.sort_by(|a, b| a.question.cmp(&b.question)));
     }
 
     /// Forgets every network namespace but this one, and what is in them.
@@ -223,6 +229,14 @@ impl Snapshot {
         find(self.users.items(), &uid, |u| u.uid).map(|u| u.name.as_str())
     }
 
+    /// What the host answered to a question; `NotAsked` if it was not asked.
+    pub fn answer(&self, question: &Question) -> &Part<Answer> {
+        const NOT_ASKED: &Part<Answer> = &Part::NotAsked;
+        let all = self.evidence.items();
+        let at = all.binary_search_by(|known| known.question.cmp(question));
+        at.ok().and_then(|at| all.get(at)).map_or(NOT_ASKED, |known| &known.answer)
+    }
+
     /// Every gap of every part, in the order of the parts.
     pub fn all_gaps(&self) -> Vec<Gap> {
         let mut gaps: Vec<Gap> = Vec::new();
@@ -253,9 +267,13 @@ impl Snapshot {
             self.containers.gaps(),
             self.packages.gaps(),
             self.users.gaps(),
+            self.evidence.gaps(),
             &self.gaps,
         ] {
             gaps.extend_from_slice(part);
+        }
+        for known in self.evidence.items() {
+            gaps.extend_from_slice(known.answer.gaps());
         }
         gaps
     }

@@ -11,7 +11,7 @@ use rustix::fs::{Mode, OFlags};
 
 /// Why a file could not be read, naming the operation and the file.
 #[derive(Clone, Debug, thiserror::Error)]
-pub(super) enum FileError {
+pub(crate) enum FileError {
     /// The operating system refused.
     #[error("{operation} {}: {}", path.display(), reason(source))]
     Io {
@@ -45,18 +45,18 @@ pub(super) enum FileError {
 
 impl FileError {
     /// An error of the operating system.
-    pub(super) fn io(operation: &'static str, path: &Path, source: io::Error) -> Self {
+    pub(crate) fn io(operation: &'static str, path: &Path, source: io::Error) -> Self {
         Self::Io { operation, path: path.to_owned(), source: Arc::new(source) }
     }
 
     /// A file whose content is wrong.
-    pub(super) fn malformed(path: &Path, what: impl Into<String>) -> Self {
+    pub(crate) fn malformed(path: &Path, what: impl Into<String>) -> Self {
         Self::Malformed { path: path.to_owned(), what: what.into() }
     }
 
     /// A file that is not the JSON it should be. Names the place and never quotes the content, which
     /// may hold secrets.
-    pub(super) fn json(path: &Path, error: &serde_json::Error) -> Self {
+    pub(crate) fn json(path: &Path, error: &serde_json::Error) -> Self {
         let what = match error.classify() {
             serde_json::error::Category::Data => "JSON of another shape than expected",
             serde_json::error::Category::Eof => "JSON that ends too early",
@@ -71,14 +71,14 @@ impl FileError {
     }
 
     /// The gap that this error leaves.
-    pub(super) fn gap(&self, what: impl Into<String>) -> Gap {
+    pub(crate) fn gap(&self, what: impl Into<String>) -> Gap {
         let gap = Gap::new(what, self.to_string());
         if self.is_denied() { gap.remedied_by(Remedy::Root) } else { gap }
     }
 }
 
 /// An error in the words of the system, without its number: `permission denied`.
-pub(super) fn reason(error: &io::Error) -> String {
+pub(crate) fn reason(error: &io::Error) -> String {
     let text = error.to_string();
     let text = text.rsplit_once(" (os error").map_or(text.as_str(), |(words, _)| words);
     let mut letters = text.chars();
@@ -86,7 +86,7 @@ pub(super) fn reason(error: &io::Error) -> String {
 }
 
 /// Whether an error says that there is no such file.
-fn is_absent(error: &io::Error) -> bool {
+pub(crate) fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
@@ -94,7 +94,7 @@ fn is_absent(error: &io::Error) -> bool {
 ///
 /// Does not wait (a FIFO in a user's folder would wait for a writer for ever) and does not follow a
 /// symbolic link in the last place.
-pub(super) fn open(path: &Path) -> Result<Option<File>, FileError> {
+pub(crate) fn open(path: &Path) -> Result<Option<File>, FileError> {
     let flags =
         OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let file: OwnedFd = match rustix::fs::open(path, flags, Mode::empty()) {
@@ -117,14 +117,14 @@ pub(super) fn open(path: &Path) -> Result<Option<File>, FileError> {
 }
 
 /// Reads a regular file of at most `limit` bytes; none if there is none.
-pub(super) fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, FileError> {
+pub(crate) fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>, FileError> {
     let mut bytes = Vec::new();
     Ok(read_into(path, limit, &mut bytes)?.then_some(bytes))
 }
 
 /// Reads a regular file of at most `limit` bytes in place of what is in `bytes`; false if there is
 /// none. For reading many files through one buffer.
-pub(super) fn read_into(path: &Path, limit: u64, bytes: &mut Vec<u8>) -> Result<bool, FileError> {
+pub(crate) fn read_into(path: &Path, limit: u64, bytes: &mut Vec<u8>) -> Result<bool, FileError> {
     bytes.clear();
     let Some(file) = open(path)? else { return Ok(false) };
     file.take(limit + 1).read_to_end(bytes).map_err(|error| FileError::io("read", path, error))?;
@@ -135,7 +135,7 @@ pub(super) fn read_into(path: &Path, limit: u64, bytes: &mut Vec<u8>) -> Result<
 }
 
 /// The names in a folder, sorted; none if there is no such folder.
-pub(super) fn list(path: &Path) -> Result<Option<Vec<std::ffi::OsString>>, FileError> {
+pub(crate) fn list(path: &Path) -> Result<Option<Vec<std::ffi::OsString>>, FileError> {
     let entries = match std::fs::read_dir(path) {
         Ok(entries) => entries,
         Err(error) if is_absent(&error) => return Ok(None),

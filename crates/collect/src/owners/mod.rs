@@ -14,7 +14,7 @@
 
 pub mod containers;
 pub mod docker_proxy;
-mod files;
+pub(crate) mod files;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod packages;

@@ -6,6 +6,7 @@
 
 mod connection;
 mod socket;
+mod uses;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -17,6 +18,8 @@ use facts::{Gap, Part, Pid, Remedy, SystemdUnit};
 use zbus::{OwnedObjectPath, OwnedVariant};
 
 use connection::{BusError, Connection, Replies, Reply};
+
+pub use uses::{Uses, uses};
 
 /// systemd's manager object.
 const MANAGER: (&str, &str) = ("/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager");
