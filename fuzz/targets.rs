@@ -58,11 +58,27 @@ pub(crate) const ALL: &[Target] = &[
     target("ruleset", ruleset),
     target("snapshot", snapshot),
     target("sock_diag_datagram", sockets::sock_diag_datagram),
+    target("xt_extension", xt_extension),
 ];
 
 /// A ruleset in any of its forms.
 fn ruleset(bytes: &[u8]) {
     let _ = netfilter::rules::load(&[("fuzz", bytes)]);
+}
+
+/// A match or target of x_tables: family, revision, length of the name, name, structure.
+fn xt_extension(bytes: &[u8]) {
+    let [family, revision, length, rest @ ..] = bytes else { return };
+    let Some((name, data)) = rest.split_at_checked(usize::from(*length)) else { return };
+    let Ok(name) = std::str::from_utf8(name) else { return };
+    let family =
+        if family & 1 == 0 { netfilter::ir::Family::Ipv4 } else { netfilter::ir::Family::Ipv6 };
+    let extension = netfilter::xt::Extension { family, name, revision: *revision, data };
+    let sets = netfilter::ipset::Ipsets::default();
+    let _ = netfilter::xt::matching(&extension, &sets);
+    let _ = netfilter::xt::match_text(&extension, &sets);
+    let _ = netfilter::xt::target(&extension, &sets);
+    let _ = netfilter::xt::target_text(&extension, &sets);
 }
 
 /// The path of a cgroup.

@@ -71,6 +71,7 @@
 //! say. Absent: routing, the bridge family, and what ingress chains do (they are named as unknown).
 
 pub mod concrete;
+pub mod ipset;
 pub mod iptables;
 pub mod ir;
 mod names;
@@ -78,3 +79,4 @@ pub mod nft;
 pub mod rules;
 pub mod symbolic;
 pub mod syntax;
+pub mod xt;

@@ -89,9 +89,6 @@ pub(crate) fn service(name: &str) -> Option<u16> {
     })
 }
 
-/// A table of type and, for some names, code.
-pub(crate) type IcmpByName = fn(&str) -> Option<(u8, Option<u8>)>;
-
 /// Type and code of an ICMP message by the name that iptables and nft use.
 #[must_use]
 pub(crate) fn icmp(name: &str) -> Option<(u8, Option<u8>)> {

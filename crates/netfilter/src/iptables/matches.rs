@@ -2,7 +2,7 @@
 
 use packet_set::{Field, RangeSet};
 
-use super::rule::{Extension, Opt};
+use super::extension::{Extension, Opt};
 use crate::ir::{Cond, Doubt, Family, ct_state, ct_status};
 use crate::names;
 use crate::syntax::{address, mac, network, number};
@@ -32,7 +32,7 @@ pub(super) fn reads_ports(name: &str) -> bool {
 }
 
 /// The condition of a match with its options.
-pub(super) fn lower(extension: &Extension, family: Family) -> Cond {
+pub(crate) fn lower(extension: &Extension, family: Family) -> Cond {
     match extension.name.as_str() {
         "comment" => Cond::Always,
         "conntrack" => conntrack(extension, family),
@@ -43,8 +43,8 @@ pub(super) fn lower(extension: &Extension, family: Family) -> Cond {
         "recent" if is_recent_set(extension) => {
             Cond::Always.negate_if(extension.options.iter().any(|o| o.name == "--set" && o.negated))
         }
-        name if depends_on_history(name) => unknown(extension, Doubt::History),
-        _ => unknown(extension, Doubt::Packet),
+        name if depends_on_packet(name) => unknown(extension, Doubt::Packet),
+        _ => unknown(extension, Doubt::History),
     }
 }
 
@@ -52,24 +52,43 @@ fn unknown(extension: &Extension, doubt: Doubt) -> Cond {
     Cond::Unknown(format!("-m {}", extension.text()), doubt)
 }
 
-/// Matches whose answer depends on more than the packet and the host's configuration.
-fn depends_on_history(name: &str) -> bool {
+/// Matches that are not evaluated, but whose answer depends on the packet and the host's
+/// configuration alone. Of all others, also those that nobody here knows, it may depend on earlier
+/// packets, the time or chance too.
+fn depends_on_packet(name: &str) -> bool {
     matches!(
         name,
-        "limit"
-            | "hashlimit"
-            | "recent"
-            | "connlimit"
-            | "connbytes"
-            | "quota"
-            | "statistic"
-            | "time"
-            | "rateest"
-            | "nth"
-            | "random"
-            | "condition"
-            | "dstlimit"
-            | "psd"
+        "addrtype"
+            | "ah"
+            | "cgroup"
+            | "cluster"
+            | "devgroup"
+            | "dst"
+            | "ecn"
+            | "esp"
+            | "eui64"
+            | "frag"
+            | "hbh"
+            | "helper"
+            | "ipcomp"
+            | "ipv6header"
+            | "ipvs"
+            | "l2tp"
+            | "mh"
+            | "osf"
+            | "owner"
+            | "physdev"
+            | "policy"
+            | "realm"
+            | "rpfilter"
+            | "rt"
+            | "set"
+            | "socket"
+            | "srh"
+            | "string"
+            | "tcpmss"
+            | "tos"
+            | "u32"
     )
 }
 
@@ -117,8 +136,8 @@ fn one(module: &str, option: &Opt, family: Family) -> Option<Cond> {
         "--tcp-flags" => tcp_flags(option)?,
         // --syn is --tcp-flags SYN,RST,ACK,FIN SYN.
         "--syn" => masked(Field::TCP_FLAGS, 0x17, 0x02),
-        "--icmp-type" => icmp(option.value()?, names::icmp)?,
-        "--icmpv6-type" => icmp(option.value()?, names::icmpv6)?,
+        "--icmp-type" => icmp(option.value()?, Family::Ipv4)?,
+        "--icmpv6-type" => icmp(option.value()?, Family::Ipv6)?,
         "--sports" | "--source-ports" | "--sport" | "--source-port" | "--ctorigsrcport" => {
             ports(Field::SPORT, option)?
         }
@@ -226,13 +245,18 @@ fn flags(list: &str) -> Option<u128> {
 }
 
 /// `type`, `type/code`, or a name.
-fn icmp(text: &str, by_name: names::IcmpByName) -> Option<Cond> {
+fn icmp(text: &str, family: Family) -> Option<Cond> {
     let (kind, code) = match text.split_once('/') {
-        _ if text == "any" || text == "255" => return Some(Cond::Always),
+        // Only IPv4 has a number for all types (xt_tcpudp.c, icmp_type_code_match).
+        _ if text == "any" => return Some(Cond::Always),
+        _ if text == "255" && family == Family::Ipv4 => return Some(Cond::Always),
         Some((kind, code)) => (kind.parse().ok()?, Some(code.parse::<u8>().ok()?)),
         None => match text.parse() {
             Ok(kind) => (kind, None),
-            Err(_) => by_name(text)?,
+            Err(_) => match family {
+                Family::Ipv4 => names::icmp(text)?,
+                Family::Ipv6 => names::icmpv6(text)?,
+            },
         },
     };
     let kind = Cond::is(Field::DPORT, u8::into(kind));

@@ -7,16 +7,18 @@
 //! A match, an option or a target that is not known stays in its rule as unknown. What
 //! iptables-restore itself would refuse (no such chain, a table without `COMMIT`) is an error.
 
+pub(crate) mod extension;
 mod line;
-mod matches;
+pub(crate) mod matches;
 mod rule;
-mod targets;
+pub(crate) mod targets;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::ir::{
-    Backend, Base, Chain, ChainKind, Family, Hook, Place, Rule, Ruleset, Table, TableFamily,
+    Backend, Base, Chain, ChainKind, Cond, Doubt, Family, Hook, Place, Rule, Ruleset, Step, Table,
+    TableFamily,
 };
 use crate::syntax::{ParseError, address};
 use line::{Word, words};
@@ -46,7 +48,28 @@ pub fn parse(file: &str, text: &str) -> Result<Ruleset, ParseError> {
         let last = u32::try_from(text.lines().count()).unwrap_or(u32::MAX);
         return Err(reader.error(last, 1, what));
     }
-    Ok(Ruleset { tables: reader.tables, notes: Vec::new() })
+    let mut ruleset = Ruleset { tables: reader.tables, notes: Vec::new() };
+    if text.contains("-j SET ") {
+        doubt_sets(&mut ruleset);
+    }
+    Ok(ruleset)
+}
+
+/// Where rules write into sets, a set is not the same each time that it is asked.
+fn doubt_sets(ruleset: &mut Ruleset) {
+    let tables = ruleset.tables.iter_mut();
+    let rules = tables.flat_map(|table| &mut table.chains).flat_map(|chain| &mut chain.rules);
+    for step in rules.flat_map(|rule| &mut rule.steps) {
+        if let Step::If(cond) = step {
+            cond.visit_mut(&mut |part| {
+                if let Cond::Unknown(text, doubt) = part
+                    && text.starts_with("-m set ")
+                {
+                    *doubt = Doubt::History;
+                }
+            });
+        }
+    }
 }
 
 /// The family of a dump: as its head says, else as its addresses and ICMP names tell.

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::extension::{Extension, Opt};
 use super::line::Word;
 use super::{matches, targets};
 use crate::ir::{Cond, Doubt, Family, Pattern, Side, Step, Verdict};
@@ -11,62 +12,6 @@ use packet_set::Field;
 
 /// A syntax error: column and text.
 pub(super) type Fault = (u32, String);
-
-/// An option with its values.
-#[derive(Debug, Clone)]
-pub(super) struct Opt {
-    pub(super) name: String,
-    pub(super) negated: bool,
-    pub(super) values: Vec<String>,
-}
-
-impl Opt {
-    /// The option's only value.
-    pub(super) fn value(&self) -> Option<&str> {
-        match self.values.as_slice() {
-            [only] => Some(only),
-            _ => None,
-        }
-    }
-
-    /// As it is written.
-    pub(super) fn text(&self) -> String {
-        let mut text = if self.negated { format!("! {}", self.name) } else { self.name.clone() };
-        for value in &self.values {
-            text.push(' ');
-            text.push_str(value);
-        }
-        text
-    }
-}
-
-/// A match (`-m name`) or target (`-j name`) with its options.
-#[derive(Debug, Clone)]
-pub(super) struct Extension {
-    pub(super) name: String,
-    pub(super) options: Vec<Opt>,
-}
-
-impl Extension {
-    fn named(name: &str) -> Self {
-        Self { name: name.to_owned(), options: Vec::new() }
-    }
-
-    /// The option of this name.
-    pub(super) fn option(&self, name: &str) -> Option<&Opt> {
-        self.options.iter().find(|option| option.name == name)
-    }
-
-    /// As it is written, after `-m` or `-j`.
-    pub(super) fn text(&self) -> String {
-        let mut text = self.name.clone();
-        for option in &self.options {
-            text.push(' ');
-            text.push_str(&option.text());
-        }
-        text
-    }
-}
 
 /// The chain that a rule is added to, and the words after it.
 pub(super) fn head(words: &[Word]) -> Result<(&Word, &[Word]), Fault> {
@@ -174,6 +119,8 @@ impl Builder<'_> {
     fn option(&mut self, option: Opt, column: u32, _first: &Word) -> Result<(), Fault> {
         let needs_value = || (column, format!("{} needs one value", option.name));
         match option.name.as_str() {
+            // A word of its own there: of the transformation, not of the packet.
+            "--proto" if self.reads("policy") => self.extension_option(option),
             "-s" | "--source" | "--src" | "-d" | "--destination" | "--dst" => {
                 let is_source = option.name.starts_with("-s") || option.name.starts_with("--s");
                 let field = if is_source { Field::SOURCE } else { Field::DESTINATION };
@@ -225,6 +172,11 @@ impl Builder<'_> {
             _ => self.extension_option(option),
         }
         Ok(())
+    }
+
+    /// Whether options belong to a match of this name at this point.
+    fn reads(&self, name: &str) -> bool {
+        matches!(self.owner, Owner::Match) && self.matches.last().is_some_and(|m| m.name == name)
     }
 
     fn addresses(&self, field: Field, value: &str, option: &Opt) -> Cond {

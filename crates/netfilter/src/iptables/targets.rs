@@ -2,12 +2,12 @@
 
 use packet_set::Field;
 
-use super::rule::Extension;
+use super::extension::Extension;
 use crate::ir::{Assign, Cond, Family, Nat, NatKind, Reject, Step, Verdict};
 use crate::syntax::{address, number};
 
 /// The steps of a target that is not a chain.
-pub(super) fn lower(target: &Extension, family: Family) -> Vec<Step> {
+pub(crate) fn lower(target: &Extension, family: Family) -> Vec<Step> {
     let verdict = match target.name.as_str() {
         "ACCEPT" => Verdict::Accept,
         "DROP" => Verdict::Drop,
@@ -76,6 +76,12 @@ fn mark(target: &Extension) -> Assign {
 
 /// net/netfilter/xt_connmark.c, connmark_tg_shift().
 fn connmark(target: &Extension) -> Step {
+    let shifts = ["--left-shift-mark", "--right-shift-mark"];
+    if shifts.iter().any(|name| target.option(name).is_some()) {
+        let restores = target.option("--restore-mark").is_some();
+        let field = if restores { Field::MARK } else { Field::CT_MARK };
+        return Step::Set(field, Assign::Unknown(target.text()));
+    }
     let mask_of = |name: &str| match target.option(name).or_else(|| target.option("--mask")) {
         None => Some(u32::MAX),
         Some(option) => option.value().and_then(word),

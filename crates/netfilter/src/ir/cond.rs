@@ -103,6 +103,20 @@ impl Cond {
         }
     }
 
+    /// Calls the function with this condition and each one inside, to change them.
+    pub(crate) fn visit_mut(&mut self, seen: &mut impl FnMut(&mut Self)) {
+        seen(self);
+        match self {
+            Self::All(parts) | Self::Any(parts) => {
+                for part in parts {
+                    part.visit_mut(seen);
+                }
+            }
+            Self::Not(inner) => inner.visit_mut(seen),
+            _ => {}
+        }
+    }
+
     /// Calls the function with this condition and each one inside.
     pub fn visit<'a>(&'a self, seen: &mut impl FnMut(&'a Self)) {
         seen(self);
