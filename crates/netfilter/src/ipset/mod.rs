@@ -17,14 +17,23 @@ pub struct Ipsets {
 #[derive(Debug, Clone, PartialEq)]
 struct Ipset {
     name: String,
+    /// Whether rules write into it.
+    written: bool,
 }
 
 impl Ipsets {
     /// The sets of a listing.
     #[must_use]
     pub fn of(dumps: &[IpsetDump]) -> Self {
-        let one = |dump: &IpsetDump| (dump.index, Ipset { name: dump.name.clone() });
-        Self { sets: dumps.iter().map(one).collect() }
+        let set = |dump: &IpsetDump| Ipset { name: dump.name.clone(), written: false };
+        Self { sets: dumps.iter().map(|dump| (dump.index, set(dump))).collect() }
+    }
+
+    /// Says that rules write into this set, so that it need not be the same each time it is asked.
+    pub fn doubt(&mut self, index: u16) {
+        if let Some(set) = self.sets.get_mut(&index) {
+            set.written = true;
+        }
     }
 
     /// What to call a set.
@@ -34,9 +43,8 @@ impl Ipsets {
 
     /// What a match that asks a set asks of a packet; `text` is the match.
     pub(crate) fn cond(&self, asked: &Asked, text: &str) -> Cond {
-        let doubt =
-            if self.sets.contains_key(&asked.index) { Doubt::Packet } else { Doubt::History };
-        Cond::Unknown(text.to_owned(), doubt)
+        let steady = self.sets.get(&asked.index).is_some_and(|set| !set.written);
+        Cond::Unknown(text.to_owned(), if steady { Doubt::Packet } else { Doubt::History })
     }
 }
 
@@ -44,7 +52,7 @@ impl Ipsets {
 impl Ipsets {
     /// Sets of which nothing but their names is known, numbered from 0.
     pub(crate) fn named(names: &[&str]) -> Self {
-        let one = |name: &&str| Ipset { name: (*name).to_owned() };
-        Self { sets: (0..).zip(names.iter().map(one)).collect() }
+        let set = |name: &&str| Ipset { name: (*name).to_owned(), written: false };
+        Self { sets: (0..).zip(names.iter().map(set)).collect() }
     }
 }

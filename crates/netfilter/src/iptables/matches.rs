@@ -3,7 +3,7 @@
 use packet_set::{Field, RangeSet};
 
 use super::extension::{Extension, Opt};
-use crate::ir::{Cond, Doubt, Family, ct_state, ct_status};
+use crate::ir::{Assign, Cond, Doubt, Family, Step, ct_state, ct_status};
 use crate::names;
 use crate::syntax::{address, mac, network, number};
 
@@ -46,6 +46,14 @@ pub(crate) fn lower(extension: &Extension, family: Family) -> Cond {
         name if depends_on_packet(name) => unknown(extension, Doubt::Packet),
         _ => unknown(extension, Doubt::History),
     }
+}
+
+/// What a match does besides matching.
+pub(crate) fn effect(extension: &Extension) -> Option<Step> {
+    // xt_socket.c, socket_match: the mark of a transparent socket becomes that of the packet.
+    let restores = extension.name == "socket" && extension.option("--restore-skmark").is_some();
+    let mark = || Assign::Unknown(format!("-m {}", extension.text()));
+    restores.then(|| Step::Set(Field::MARK, mark()))
 }
 
 fn unknown(extension: &Extension, doubt: Doubt) -> Cond {

@@ -226,6 +226,7 @@ impl Builder<'_> {
             1 => steps.extend(self.conds.pop().map(Step::If)),
             _ => steps.push(Step::If(Cond::All(self.conds))),
         }
+        steps.extend(self.matches.iter().filter_map(matches::effect));
         match self.target {
             None => {}
             Some((target, goto)) => match self.chains.get(&target.name) {

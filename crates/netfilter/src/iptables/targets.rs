@@ -16,6 +16,10 @@ pub(crate) fn lower(target: &Extension, family: Family) -> Vec<Step> {
         "QUEUE" | "NFQUEUE" => Verdict::Queue(target.text()),
         "NOTRACK" => return vec![Step::NoTrack],
         "CT" if target.option("--notrack").is_some() => return vec![Step::NoTrack],
+        // Sets can hold marks for packets.
+        "SET" if target.option("--map-mark").is_some() => {
+            return vec![Step::Set(Field::MARK, Assign::Unknown(target.text()))];
+        }
         // They watch, count, or write what no match that we understand reads.
         "LOG" | "NFLOG" | "ULOG" | "TRACE" | "AUDIT" | "CHECKSUM" | "TCPMSS" | "TCPOPTSTRIP"
         | "CLASSIFY" | "RATEEST" | "IDLETIMER" | "LED" | "SECMARK" | "CONNSECMARK" | "TEE"

@@ -63,10 +63,21 @@ impl Extension<'_> {
     }
 }
 
-/// What a match asks of a packet. `sets` are those of the same network namespace.
+/// What a match asks of a packet, and what else it does. `sets` are those of the same network
+/// namespace.
 #[must_use]
-pub fn matching(extension: &Extension<'_>, sets: &Ipsets) -> Cond {
-    let Some(written) = extension.as_match(sets) else {
+pub fn matching(extension: &Extension<'_>, sets: &Ipsets) -> Vec<Step> {
+    let written = extension.as_match(sets);
+    let mut steps = match cond(extension, written.as_ref(), sets) {
+        Cond::Always => Vec::new(),
+        cond => vec![Step::If(cond)],
+    };
+    steps.extend(written.as_ref().and_then(iptables::matches::effect));
+    steps
+}
+
+fn cond(extension: &Extension<'_>, written: Option<&Written>, sets: &Ipsets) -> Cond {
+    let Some(written) = written else {
         return Cond::Unknown(format!("-m {}", extension.unknown()), Doubt::History);
     };
     if extension.name == "set"
@@ -74,7 +85,7 @@ pub fn matching(extension: &Extension<'_>, sets: &Ipsets) -> Cond {
     {
         return sets.cond(&asked, &format!("-m {}", written.text()));
     }
-    iptables::matches::lower(&written, extension.family)
+    iptables::matches::lower(written, extension.family)
 }
 
 /// What a target does. Standard verdicts are not targets with a structure: they are numbers.
@@ -84,6 +95,13 @@ pub fn target(extension: &Extension<'_>, sets: &Ipsets) -> Vec<Step> {
         Some(written) => iptables::targets::lower(&written, extension.family),
         None => vec![Step::verdict(Verdict::Unknown(format!("-j {}", extension.unknown())))],
     }
+}
+
+/// The sets that a target adds to or deletes from: [`Ipsets::doubt`] is for these, before anything
+/// is read that asks them.
+#[must_use]
+pub fn written_sets(target: &Extension<'_>) -> Vec<u16> {
+    if target.name == "SET" { targets::written_sets(target) } else { Vec::new() }
 }
 
 /// A match as iptables-save prints it: `-m tcp --dport 22`.

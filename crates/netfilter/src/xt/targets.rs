@@ -63,6 +63,15 @@ pub(super) fn options(extension: &Extension<'_>, sets: &Ipsets) -> Option<Option
     }
 }
 
+/// The numbers of the sets that a target `SET` writes into; one that is not understood names none,
+/// and is unknown as a target.
+pub(super) fn written_sets(extension: &Extension<'_>) -> Vec<u16> {
+    let size = if extension.revision == 0 { 32 } else { 4 };
+    let places = extension.data.chunks(size).take(2);
+    let numbers = places.filter_map(|place| place.first_chunk().copied().map(u16::from_ne_bytes));
+    numbers.filter(|number| *number != u16::MAX).collect()
+}
+
 /// Whether a target `CT` exempts packets from connection tracking.
 pub(super) fn is_notrack(extension: &Extension<'_>) -> bool {
     // XT_CT_NOTRACK in the first field of every revision.

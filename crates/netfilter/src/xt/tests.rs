@@ -109,10 +109,7 @@ fn the_same_meaning_as_text() {
         let steps = if line.is_target() {
             target(&extension, &sets())
         } else {
-            match matching(&extension, &sets()) {
-                Cond::Always => Vec::new(),
-                cond => vec![Step::If(cond)],
-            }
+            matching(&extension, &sets())
         };
         assert_eq!(steps, steps_of(line), "{}", line.text);
     }
@@ -137,7 +134,7 @@ fn another_size_is_unknown() {
                 let expect = vec![Step::verdict(Verdict::Unknown(format!("-j {expect}")))];
                 assert_eq!(target(&extension, &sets()), expect);
             } else {
-                let expect = Cond::Unknown(format!("-m {expect}"), Doubt::History);
+                let expect = vec![Step::If(Cond::Unknown(format!("-m {expect}"), Doubt::History))];
                 assert_eq!(matching(&extension, &sets()), expect, "{}", line.text);
             }
         }
@@ -152,7 +149,7 @@ fn unknown_names_and_revisions_keep_their_names() {
         assert_eq!(match_text(&extension, &sets()), format!("-m {expect}"));
         assert_eq!(target_text(&extension, &sets()), format!("-j {expect}"));
         let cond = Cond::Unknown(format!("-m {expect}"), Doubt::History);
-        assert_eq!(matching(&extension, &sets()), cond);
+        assert_eq!(matching(&extension, &sets()), vec![Step::If(cond)]);
         let steps = vec![Step::verdict(Verdict::Unknown(format!("-j {expect}")))];
         assert_eq!(target(&extension, &sets()), steps);
     };
@@ -183,4 +180,17 @@ fn any_byte_may_be_another() {
             }
         }
     }
+}
+
+#[test]
+fn sets_that_targets_write_into() {
+    let check = |text: &str, expect: &[u16]| {
+        let lines = fixture();
+        let line = lines.iter().find(|line| line.text.contains(text)).unwrap();
+        assert_eq!(written_sets(&line.extension()), expect, "{text}");
+    };
+    check("-j SET --add-set hash4 src --exist", &[0]);
+    check("-j SET --del-set hash4 src", &[0]);
+    check("-j SET --add-set port4 src,dst", &[2]);
+    check("-j LOG", &[]);
 }
