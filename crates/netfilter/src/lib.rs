@@ -2,7 +2,9 @@
 //! ([`symbolic`]) and for single ones ([`concrete`]).
 //!
 //! Input: rulesets as text, in the forms that the tools print ([`iptables`], [`nft`]); output: what
-//! they do to packets. The crate does no I/O and knows no host.
+//! they do to packets. The crate does no I/O. It knows a host only as far as it is told
+//! ([`world::World`]): then the whole path is evaluated ([`symbolic::arrivals`]), with routing, the
+//! check of sources and the way of the reply, for all ports at once.
 //!
 //! # Truth has three values
 //!
@@ -63,7 +65,7 @@
 //!
 //! # What is asked, and what is not
 //!
-//! Questions are about the first packet of a connection, whole and well-formed, that arrives with
+//! Questions to rulesets alone are about the first packet of a connection, whole and well-formed, that arrives with
 //! marks 0 and reaches the hook. Prerouting (raw, connection tracking, mangle, translation), the
 //! hook itself and, for forwarded packets, postrouting are evaluated, every base chain of every
 //! table of the family, iptables' and nftables' alike. Interfaces are left open; packets on `lo`
@@ -79,4 +81,5 @@ pub mod nft;
 pub mod rules;
 pub mod symbolic;
 pub mod syntax;
+pub mod world;
 pub mod xt;

@@ -57,6 +57,8 @@ impl Field {
     pub const DSCP: Self = Self(19);
     /// Link-layer packet type (PACKET_*, linux/if_packet.h).
     pub const PACKET_TYPE: Self = Self(20);
+    /// Whether the packet goes the way of the connection's first packet (0) or back (1).
+    pub const CT_DIRECTION: Self = Self(21);
     /// The first number that belongs to the caller.
     pub const FREE: u8 = 32;
 

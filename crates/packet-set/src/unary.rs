@@ -1,6 +1,7 @@
 //! The operations on one diagram: fixing, forgetting and assigning fields, and renaming leaves.
 
 use std::collections::HashMap;
+use std::rc::Rc;
 
 use crate::arena::Arena;
 use crate::budget::Exceeded;
@@ -42,6 +43,40 @@ impl Arena {
     /// All outcomes that some values of all fields **after** this one in the order lead to.
     pub fn project_after(&mut self, diagram: Diagram, field: Field) -> Result<Diagram, Exceeded> {
         self.projecting(diagram, field, &mut Memo::new())
+    }
+
+    /// All outcomes that some values of all fields that are not kept lead to, in one pass.
+    ///
+    /// ```
+    /// use packet_set::{Arena, Budget, Field, Leaf, RangeSet};
+    /// # fn main() -> Result<(), packet_set::Exceeded> {
+    /// let mut arena = Arena::new(Budget::default());
+    /// let port = arena.field_in(Field::DPORT, &RangeSet::one(22), Leaf::IN, Leaf::NONE)?;
+    /// let net = arena.field_in(Field::SOURCE, &RangeSet::one(9), Leaf::IN, Leaf::NONE)?;
+    /// let both = arena.intersection(net, port)?;
+    /// let sources = arena.keep(both, |field| field == Field::SOURCE)?;
+    /// assert_eq!(arena.at(sources, |_| 9), Leaf::IN.or(Leaf::NONE));
+    /// assert_eq!(arena.at(sources, |_| 8), Leaf::NONE);
+    /// # Ok(()) }
+    /// ```
+    pub fn keep(
+        &mut self,
+        diagram: Diagram,
+        kept: impl Fn(Field) -> bool,
+    ) -> Result<Diagram, Exceeded> {
+        self.keeping(diagram, &kept, &mut Memo::new())
+    }
+
+    /// What the diagram says for each of these values of a field, as [`Arena::restrict`] would one
+    /// by one. What does not depend on the field is looked at once for all values.
+    pub fn restrict_each(
+        &mut self,
+        diagram: Diagram,
+        field: Field,
+        values: &[u128],
+    ) -> Result<Vec<Diagram>, Exceeded> {
+        let list = self.restricting(diagram, field, values, &mut HashMap::new())?;
+        Ok(list.to_vec())
     }
 
     /// Each leaf replaced by what `rename` makes of it.
@@ -107,6 +142,90 @@ impl Arena {
         let result = self.rebuild(diagram, |arena, child| arena.projecting(child, field, memo))?;
         memo.insert(diagram, result);
         Ok(result)
+    }
+
+    fn keeping(
+        &mut self,
+        diagram: Diagram,
+        kept: &impl Fn(Field) -> bool,
+        memo: &mut Memo,
+    ) -> Result<Diagram, Exceeded> {
+        let Some(field) = self.top(diagram) else { return Ok(diagram) };
+        if let Some(known) = memo.get(&diagram) {
+            return Ok(*known);
+        }
+        let result = if kept(field) {
+            self.rebuild(diagram, |arena, child| arena.keeping(child, kept, memo))?
+        } else {
+            let children = self.children(diagram, field);
+            self.charge(children.len() as u64)?;
+            let mut list = Vec::with_capacity(children.len());
+            for child in children {
+                list.push(self.keeping(child, kept, memo)?);
+            }
+            list.sort_unstable();
+            list.dedup();
+            self.any_of(list)?
+        };
+        memo.insert(diagram, result);
+        Ok(result)
+    }
+
+    /// The different children of a node.
+    fn children(&self, diagram: Diagram, field: Field) -> Vec<Diagram> {
+        let mut list: Vec<Diagram> =
+            self.edges(diagram, field).map(|(_, _, child)| child).collect();
+        list.sort_unstable();
+        list.dedup();
+        list
+    }
+
+    fn restricting(
+        &mut self,
+        diagram: Diagram,
+        field: Field,
+        values: &[u128],
+        memo: &mut HashMap<Diagram, Rc<[Diagram]>>,
+    ) -> Result<Rc<[Diagram]>, Exceeded> {
+        let place = self.place(diagram);
+        if let Some(known) = memo.get(&diagram) {
+            return Ok(Rc::clone(known));
+        }
+        let list: Rc<[Diagram]> = if place >= field.place() {
+            // Where the diagram does not look at the field, its only child is itself.
+            self.charge(values.len() as u64)?;
+            values.iter().map(|value| self.child_at(diagram, field, *value)).collect()
+        } else {
+            let here = Field::at(place);
+            let edges: Vec<_> = self.edges(diagram, here).map(|(lo, _, kid)| (lo, kid)).collect();
+            let mut kids = Vec::with_capacity(edges.len());
+            for (_, kid) in &edges {
+                kids.push(self.restricting(*kid, field, values, memo)?);
+            }
+            let mut list = Vec::with_capacity(values.len());
+            let mut known: HashMap<Vec<Diagram>, Diagram> = HashMap::new();
+            // Values that no edge tells apart have one answer. The different children are few.
+            let mut different: Vec<_> =
+                edges.iter().zip(&kids).map(|((_, kid), list)| (*kid, list)).collect();
+            different.sort_unstable_by_key(|(kid, _)| *kid);
+            different.dedup_by_key(|(kid, _)| *kid);
+            for at in 0..values.len() {
+                let pick = |kids: &Rc<[Diagram]>| kids.get(at).copied().unwrap_or(diagram);
+                let key: Vec<Diagram> = different.iter().map(|(_, kids)| pick(kids)).collect();
+                self.charge(key.len() as u64)?;
+                if let Some(same) = known.get(&key) {
+                    list.push(*same);
+                    continue;
+                }
+                let made = self
+                    .node(here, edges.iter().zip(&kids).map(|((lo, _), kids)| (*lo, pick(kids))))?;
+                known.insert(key, made);
+                list.push(made);
+            }
+            list.into()
+        };
+        memo.insert(diagram, Rc::clone(&list));
+        Ok(list)
     }
 
     fn mapping(

@@ -60,6 +60,28 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
+    fn passes_over_many_fields_or_values_are_those_over_each(
+        rules in proptest::collection::vec(rule(), 0..6)
+    ) {
+        let mut arena = Arena::new(Budget::default());
+        let list = build(&mut arena, &rules).expect("within the budget");
+        for field in FIELDS {
+            let values: Vec<u128> = (0..=MAX).collect();
+            let all = arena.restrict_each(list, field, &values).expect("within the budget");
+            for (value, found) in values.iter().zip(all) {
+                prop_assert_eq!(arena.restrict(list, field, *value), Ok(found));
+            }
+            let kept = arena.keep(list, |other| other == field).expect("within the budget");
+            let mut one_by_one = list;
+            for other in FIELDS.into_iter().filter(|other| *other != field) {
+                one_by_one = arena.project(one_by_one, other).expect("within the budget");
+            }
+            prop_assert_eq!(kept, one_by_one);
+        }
+    }
+
+
+    #[test]
     fn folding_is_first_match(rules in proptest::collection::vec(rule(), 0..8)) {
         let mut arena = Arena::new(Budget::default());
         let list = build(&mut arena, &rules)?;

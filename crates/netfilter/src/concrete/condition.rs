@@ -39,6 +39,9 @@ pub(super) fn holds(
         Cond::All(parts) => parts.iter().all(ask),
         Cond::Any(parts) => parts.iter().any(ask),
         Cond::Not(inner) => !ask(inner),
+        Cond::Fib(fib) => *remembered
+            .entry(fib.text.clone())
+            .or_insert_with(|| oracle.holds(&fib.text, Doubt::Packet)),
         Cond::Unknown(text, Doubt::History) => oracle.holds(text, Doubt::History),
         Cond::Unknown(text, Doubt::Packet) => {
             *remembered.entry(text.clone()).or_insert_with(|| oracle.holds(text, Doubt::Packet))

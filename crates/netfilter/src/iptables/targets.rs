@@ -3,7 +3,7 @@
 use packet_set::Field;
 
 use super::extension::Extension;
-use crate::ir::{Assign, Cond, Family, Nat, NatKind, Reject, Step, Verdict};
+use crate::ir::{Assign, Cond, Family, Nat, NatKind, OWN_ADDRESS, Reject, Step, Verdict};
 use crate::syntax::{address, number};
 
 /// The steps of a target that is not a chain.
@@ -128,7 +128,7 @@ fn translation(target: &Extension, family: Family) -> Nat {
             let ports = target.option("--to-ports").and_then(|option| option.value());
             match ports.map(port_range) {
                 Some(None) => unknown("the new port is not understood"),
-                found => Nat { port: found.flatten(), ..unknown("the interface's own address") },
+                found => Nat { port: found.flatten(), ..unknown(OWN_ADDRESS) },
             }
         }
         ("MASQUERADE", _) => Nat { doubt: None, ..unknown("") },

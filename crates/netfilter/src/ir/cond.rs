@@ -2,6 +2,8 @@
 
 use packet_set::{Field, RangeSet};
 
+use super::fib::Fib;
+
 /// Which interface is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Side {
@@ -80,6 +82,8 @@ pub enum Cond {
     Any(Vec<Cond>),
     /// Does not hold.
     Not(Box<Cond>),
+    /// What the host's routing says of an address.
+    Fib(Box<Fib>),
     /// We cannot tell.
     Unknown(String, Doubt),
 }

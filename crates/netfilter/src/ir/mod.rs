@@ -4,10 +4,12 @@
 //! the rule as [`Cond::Unknown`], [`Verdict::Unknown`] or [`Assign::Unknown`], with its text.
 
 mod cond;
+mod fib;
 mod step;
 
 pub use cond::{Cond, Doubt, Pattern, Side};
-pub use step::{Assign, Nat, NatKind, Reject, Step, Verdict};
+pub use fib::{Fib, FibAsk};
+pub use step::{Assign, Nat, NatKind, OWN_ADDRESS, Reject, Step, Verdict};
 
 use std::fmt;
 use std::sync::Arc;

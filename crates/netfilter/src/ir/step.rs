@@ -85,6 +85,19 @@ pub struct Nat {
     pub doubt: Option<String>,
 }
 
+/// How [`Nat::doubt`] ends where the new destination is an address of the ingress interface
+/// (`redirect`): a host knows which.
+pub const OWN_ADDRESS: &str = "the interface's own address";
+
+impl Nat {
+    /// Whether the destination becomes an address of the ingress interface.
+    #[must_use]
+    pub fn is_redirect(&self) -> bool {
+        self.kind == NatKind::Destination
+            && self.doubt.as_ref().is_some_and(|doubt| doubt.ends_with(OWN_ADDRESS))
+    }
+}
+
 /// One step of a rule.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Step {

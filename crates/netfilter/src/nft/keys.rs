@@ -191,7 +191,7 @@ fn ct(name: &str, direction: Option<&str>) -> Key {
         ("state", _) => field(Field::CT_STATE, Kind::CtState),
         ("status", _) => with(Field::CT_STATUS, Kind::CtStatus),
         ("mark", _) => with(Field::CT_MARK, Kind::Number(32)),
-        ("direction", _) => with_constant(),
+        ("direction", _) => with(Field::CT_DIRECTION, Kind::CtDirection),
         ("l3proto", _) => with(Field::FAMILY, Kind::Layer3),
         ("protocol", _) => with(Field::PROTOCOL, Kind::Protocol),
         ("ip saddr", Some("original")) => address(Field::SOURCE, Family::Ipv4),
@@ -206,9 +206,4 @@ fn ct(name: &str, direction: Option<&str>) -> Key {
         ("bytes" | "packets" | "avgpkt" | "expiration", _) => unknown(Doubt::History),
         _ => unknown(Doubt::Packet),
     }
-}
-
-/// The first packet of a connection goes the original way, number 0.
-fn with_constant() -> Key {
-    key(Read::Constant(0), vec![tracked()])
 }

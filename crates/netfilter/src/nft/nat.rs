@@ -4,7 +4,7 @@ use super::ast::{Element, Expr, NatWord};
 use super::elements::{Sets, membership};
 use super::keys::{Key, Read, read};
 use super::values::Kind;
-use crate::ir::{Cond, Doubt, Family, Nat, NatKind};
+use crate::ir::{Cond, Doubt, Family, Nat, NatKind, OWN_ADDRESS};
 use packet_set::Field;
 
 /// The parts of a translation statement.
@@ -48,7 +48,7 @@ fn known(sets: &Sets<'_>, nat: &Translation<'_>) -> Option<Vec<(Cond, Nat)>> {
             Some(vec![(Cond::Always, own)])
         }
         (NatWord::Redirect, _) => {
-            let doubt = Some(format!("{}: the interface's own address", nat.text));
+            let doubt = Some(format!("{}: {OWN_ADDRESS}", nat.text));
             Some(vec![(Cond::Always, Nat { port, doubt, ..anywhere(nat) })])
         }
         (_, None) => {

@@ -170,6 +170,9 @@ pub const fn outcome_word(outcome: Outcome) -> &'static str {
         Outcome::Rejected(Reject::Port | Reject::Reset) => "refused",
         Outcome::Rejected(Reject::Unreachable) => "unreachable",
         Outcome::Rejected(Reject::Prohibited) => "prohibited",
+        Outcome::NoRoute => "no route",
+        Outcome::Martian => "not from there",
+        Outcome::Unanswered => "unanswered",
     }
 }
 

@@ -10,8 +10,7 @@ use crate::ir::{Hook, Note, Pattern, Ruleset, TableFamily, ct_state};
 
 /// Whether a chain is not evaluated and can stand in the way all the same: on a device, or on a
 /// bridge that a packet comes in or goes out by.
-fn is_outside(family: TableFamily, hook: Hook, asked: Hook) -> bool {
-    let forwarded = asked == Hook::Forward;
+fn is_outside(family: TableFamily, hook: Hook, forwarded: bool) -> bool {
     match (family, hook) {
         (_, Hook::Ingress) | (TableFamily::Bridge, Hook::Prerouting | Hook::Input) => true,
         (_, Hook::Egress) | (TableFamily::Bridge, Hook::Output | Hook::Postrouting) => forwarded,
@@ -24,7 +23,7 @@ impl Engine<'_> {
     pub(super) fn before_everything(
         &mut self,
         ruleset: &Ruleset,
-        packets: &Packets,
+        forwarded: bool,
         answer: Diagram,
     ) -> Result<Diagram, EvaluateError> {
         let perhaps_dropped =
@@ -35,7 +34,7 @@ impl Engine<'_> {
                 let is_outside = chain
                     .base
                     .as_ref()
-                    .is_some_and(|base| is_outside(table.family, base.hook, packets.hook));
+                    .is_some_and(|base| is_outside(table.family, base.hook, forwarded));
                 let idle = chain.rules.is_empty() && chain.base.as_ref().is_none_or(|b| !b.drops);
                 if is_outside && !idle {
                     answer = perhaps_dropped(self, answer)?;

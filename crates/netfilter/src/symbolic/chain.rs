@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use packet_set::{Arena, Diagram, Exceeded, Field, Leaf};
+use packet_set::{Arena, Diagram, Exceeded, Field, Leaf, RangeSet};
 
 use super::doubts::Doubts;
 use super::interfaces::Interfaces;
@@ -10,7 +10,8 @@ use super::marks::Marks;
 use super::outcome::{DROP, NEXT, RETURN, rejected};
 use super::universe::Universe;
 use super::{EvaluateError, MOST_JUMPS};
-use crate::ir::{Cond, Family, Note, Rule, Step, Table, Verdict};
+use crate::ir::{Cond, Family, Nat, Note, Rule, Step, Table, Verdict};
+use crate::world::World;
 
 /// Parts of the path in which a condition can have different meanings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -21,11 +22,61 @@ pub(super) enum Phase {
     Prerouting,
     /// Prerouting after a translation.
     Translated,
-    /// Input or forward.
-    Middle,
+    /// To this host.
+    Input,
+    /// Through this host.
+    Forward,
     /// Postrouting.
     Postrouting,
+    /// Of the reply of this host, before connection tracking.
+    ReplyRaw,
+    /// Of the reply of this host, output and postrouting.
+    Reply,
+    /// Of a reply that comes back through this host, before connection tracking.
+    BackRaw,
+    /// The same after it, and before it is routed.
+    Back,
+    /// The same after it is routed.
+    BackForward,
 }
+
+impl Phase {
+    /// All of them.
+    pub(super) const ALL: [Self; 11] = [
+        Self::Raw,
+        Self::Prerouting,
+        Self::Translated,
+        Self::Input,
+        Self::Forward,
+        Self::Postrouting,
+        Self::ReplyRaw,
+        Self::Reply,
+        Self::BackRaw,
+        Self::Back,
+        Self::BackForward,
+    ];
+
+    /// Whether the packet is a reply. Diagrams then still look at the packet that is replied to:
+    /// see [`Engine::place`].
+    pub(super) const fn is_reply(self) -> bool {
+        matches!(
+            self,
+            Self::ReplyRaw | Self::Reply | Self::BackRaw | Self::Back | Self::BackForward
+        )
+    }
+
+    /// Whether connection tracking has not looked yet.
+    pub(super) const fn is_raw(self) -> bool {
+        matches!(self, Self::Raw | Self::ReplyRaw | Self::BackRaw)
+    }
+}
+
+/// The interface that a reply leaves by.
+pub(super) const REPLY_OIF: Field = Field::at(Field::FREE + 13);
+/// Which translation of the destination the packet is asked to take; see [`Engine::targets`].
+pub(super) const TARGET: Field = Field::at(Field::FREE + 14);
+/// The type of an ICMP reply.
+pub(super) const REPLY_TYPE: Field = Field::at(Field::FREE + 15);
 
 /// A chain: the table's place in the path's list, and the chain's in the table.
 pub(super) type ChainId = (usize, usize);
@@ -35,19 +86,26 @@ pub(super) struct Engine<'a> {
     pub(super) arena: Arena,
     pub(super) tables: Vec<&'a Table>,
     pub(super) family: Family,
-    /// Whether the packets are forwarded.
-    pub(super) forwards: bool,
+    /// Transport protocol.
+    pub(super) protocol: u8,
+    /// The host, where it is known.
+    pub(super) world: Option<&'a World>,
+    /// The different translations of the destination, where the packets are asked about one by one:
+    /// [`TARGET`] is 0 for packets that are not translated, else a place in this list and one.
+    pub(super) targets: Option<Vec<Nat>>,
     pub(super) interfaces: Interfaces,
     pub(super) doubts: Doubts,
     pub(super) marks: Marks,
     /// The fields that some condition looks at.
     pub(super) read: HashSet<Field>,
     pub(super) phase: Phase,
+    /// The state that connection tracking gives to packets.
+    pub(super) tracked_state: u128,
     pub(super) universes: HashMap<Phase, Universe>,
     pub(super) anywhere: Universe,
     pub(super) unknown: BTreeSet<Note>,
-    /// The values of the original destination that conditions ask for.
-    pub(super) original_sets: Vec<packet_set::RangeSet>,
+    /// The values of the original destination and port that conditions ask for.
+    pub(super) originals: HashMap<Field, Vec<RangeSet>>,
     pub(super) summaries: HashMap<(ChainId, Phase), Diagram>,
     pub(super) changes: HashMap<ChainId, bool>,
 }

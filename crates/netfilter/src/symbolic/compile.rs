@@ -2,9 +2,10 @@
 
 use packet_set::{Diagram, Exceeded, Field, Leaf, RangeSet};
 
-use super::chain::{Engine, Phase};
+use super::chain::{Engine, Phase, REPLY_OIF, REPLY_TYPE};
+use super::interfaces::Interfaces;
 use super::universe::Seen;
-use crate::ir::{Cond, Doubt, Pattern, Side};
+use crate::ir::{Cond, Doubt, Pattern, Side, ct_status};
 
 const ALWAYS: Diagram = Diagram::constant(Leaf::IN);
 const NEVER: Diagram = Diagram::constant(Leaf::NONE);
@@ -35,19 +36,56 @@ impl Engine<'_> {
                 let inner = self.condition(inner, unknown)?;
                 self.arena.complement(inner)
             }
-            Cond::Unknown(text, doubt) => {
-                unknown.push(text.clone());
-                match self.doubts.field(text) {
-                    Some(field) if *doubt == Doubt::Packet => {
-                        self.values(field, &RangeSet::from(1..=u128::MAX))
-                    }
-                    _ => Ok(PERHAPS),
-                }
-            }
+            Cond::Fib(fib) => match self.world {
+                Some(world) => self.fib(fib, world, unknown),
+                None => self.doubtful(&fib.text, Doubt::Packet, unknown),
+            },
+            Cond::Unknown(text, doubt) => self.doubtful(text, *doubt, unknown),
         }
     }
 
-    fn values(&mut self, field: Field, values: &RangeSet) -> Result<Diagram, Exceeded> {
+    pub(super) fn doubtful(
+        &mut self,
+        text: &str,
+        doubt: Doubt,
+        unknown: &mut Vec<String>,
+    ) -> Result<Diagram, Exceeded> {
+        unknown.push(text.to_owned());
+        match self.doubts.field(text) {
+            Some(field) if doubt == Doubt::Packet => {
+                self.values(field, &RangeSet::from(1..=u128::MAX))
+            }
+            _ => Ok(PERHAPS),
+        }
+    }
+
+    /// Which field of the packet that is replied to is this one of the reply; a packet that is no
+    /// reply has its own. `Err` for a value that the reply has whatever is replied to.
+    pub(super) fn place(&self, field: Field) -> Result<Field, u128> {
+        if !self.phase.is_reply() {
+            return Ok(field);
+        }
+        let has_ports = matches!(self.protocol, 6 | 17 | 33 | 132 | 136);
+        let through = !matches!(self.phase, Phase::ReplyRaw | Phase::Reply);
+        Ok(match field {
+            Field::SOURCE => Field::DESTINATION,
+            Field::DESTINATION => Field::SOURCE,
+            Field::DPORT if has_ports => Field::SPORT,
+            Field::SPORT if has_ports => Field::DPORT,
+            Field::DPORT => REPLY_TYPE,
+            Field::IIF if through => Field::OIF,
+            Field::IIF => return Err(Interfaces::NONE),
+            Field::OIF => REPLY_OIF,
+            Field::CT_DIRECTION => return Err(1),
+            other => other,
+        })
+    }
+
+    pub(super) fn values(&mut self, field: Field, values: &RangeSet) -> Result<Diagram, Exceeded> {
+        let field = match self.place(field) {
+            Ok(field) => field,
+            Err(value) => return Ok(if values.contains(value) { ALWAYS } else { NEVER }),
+        };
         let arrived;
         let values = if field == Field::HOP_LIMIT && self.is_on_its_way() {
             arrived = values.iter().map(|(lo, hi)| (lo + 1, hi.saturating_add(1))).collect();
@@ -65,7 +103,7 @@ impl Engine<'_> {
     /// Whether the packet has been routed on, which takes one off its hop limit before the hook is
     /// called (ip_forward.c, ip_forward). The field holds the limit with which it arrived.
     fn is_on_its_way(&self) -> bool {
-        self.forwards && matches!(self.phase, Phase::Middle | Phase::Postrouting)
+        matches!(self.phase, Phase::Forward | Phase::Postrouting)
     }
 
     fn interface(&mut self, side: Side, patterns: &[Pattern]) -> Result<Diagram, Exceeded> {
@@ -120,7 +158,8 @@ impl Engine<'_> {
         let mut list = Vec::with_capacity(entries.len());
         for entry in entries {
             let mut columns: Vec<_> = fields.iter().copied().zip(entry.iter().copied()).collect();
-            columns.sort_by_key(|(field, _)| std::cmp::Reverse(*field));
+            columns
+                .sort_by_key(|(field, _)| std::cmp::Reverse(self.place(*field).unwrap_or(*field)));
             let mut all = ALWAYS;
             for (field, range) in columns {
                 let part = self.values(field, &RangeSet::of(vec![range]))?;
@@ -140,7 +179,11 @@ impl Engine<'_> {
         values: &RangeSet,
         unknown: &mut Vec<String>,
     ) -> Result<Diagram, Exceeded> {
-        let possible = self.universe().of(field);
+        // Which bits of the status a reply has depends on more than what it replies to.
+        if field == Field::CT_STATUS && self.phase.is_reply() && mask != ct_status::DNAT {
+            return Ok(PERHAPS);
+        }
+        let possible = self.place(field).ok().and_then(|place| self.universe().of(place));
         let few = possible.filter(|set| {
             set.iter().all(|(lo, hi)| hi - lo < MOST_RANGES) && set.len() < MOST_RANGES as usize
         });

@@ -18,12 +18,17 @@ pub(super) struct Doubts {
 
 impl Doubts {
     /// Looks through the conditions of all rules. The default has no fields.
-    pub(super) fn new<'a>(conds: impl Iterator<Item = &'a Cond>) -> Self {
+    pub(super) fn new<'a>(conds: impl Iterator<Item = &'a Cond>, knows_host: bool) -> Self {
         let mut count: HashMap<&str, (usize, usize)> = HashMap::new();
         let mut order = 0;
         for cond in conds {
             cond.visit(&mut |part| {
-                if let Cond::Unknown(text, Doubt::Packet) = part {
+                let text = match part {
+                    Cond::Unknown(text, Doubt::Packet) => Some(text),
+                    Cond::Fib(fib) if !knows_host => Some(&fib.text),
+                    _ => None,
+                };
+                if let Some(text) = text {
                     let entry = count.entry(text).or_insert((order, 0));
                     entry.1 += 1;
                     order += 1;

@@ -45,6 +45,14 @@ impl Interfaces {
         own
     }
 
+    /// Numbers for the interfaces of a host: their places in this order, from 1.
+    pub(super) fn of<'a>(names: impl Iterator<Item = &'a str>) -> Self {
+        let mut kinds = vec![Kind::None];
+        kinds.extend(names.map(|name| Kind::Exact(name.to_owned())));
+        kinds.push(Kind::Other);
+        Self { kinds, known: HashMap::new() }
+    }
+
     /// The interfaces that match the pattern; those of packets without one are not among them,
     /// unless the pattern is the empty name.
     pub(super) fn matching(&self, pattern: &Pattern) -> RangeSet {

@@ -11,19 +11,27 @@
 //! alone is a field of its own when the ruleset asks it more than once, so that it is equally true
 //! everywhere.
 
+mod answer;
 mod arrival;
 mod chain;
 mod compile;
 mod doubts;
+mod fib;
+mod host;
 mod interfaces;
 mod marks;
 mod outcome;
 mod path;
 mod question;
+mod reply;
 mod rewrite;
+mod route;
 mod setup;
+mod source;
 mod universe;
 
+pub use answer::{Arrivals, Entry, Listener, Passage, Sources, WayIn};
+pub use host::{Asked, arrivals};
 pub use outcome::Outcome;
 pub use path::evaluate;
 pub use question::{Evaluation, Packets};

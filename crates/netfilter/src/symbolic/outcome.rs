@@ -13,6 +13,12 @@ pub enum Outcome {
     Dropped,
     /// Refused, and the sender is told.
     Rejected(Reject),
+    /// Dropped because the host has no way for it, or is no router.
+    NoRoute,
+    /// Dropped because a packet with these addresses cannot come in there (martian, reverse path).
+    Martian,
+    /// Accepted, and the reply to it does not get out: nothing that needs one comes about.
+    Unanswered,
 }
 
 /// Accepted by this base chain; replaced by what the next one says.
@@ -27,6 +33,14 @@ const REJECT_PORT: Leaf = Leaf::outcome(5);
 const REJECT_RESET: Leaf = Leaf::outcome(6);
 const REJECT_UNREACHABLE: Leaf = Leaf::outcome(7);
 const REJECT_PROHIBITED: Leaf = Leaf::outcome(8);
+/// The packet does not come out at the interface, or by the translation, that is asked about.
+pub(super) const ELSEWHERE: Leaf = Leaf::outcome(9);
+/// See [`Outcome::NoRoute`].
+pub(super) const NO_ROUTE: Leaf = Leaf::outcome(10);
+/// See [`Outcome::Martian`].
+pub(super) const MARTIAN: Leaf = Leaf::outcome(11);
+/// See [`Outcome::Unanswered`].
+pub(super) const UNANSWERED: Leaf = Leaf::outcome(12);
 
 /// The leaf of a kind of refusal.
 pub(super) const fn rejected(kind: Reject) -> Leaf {
@@ -40,13 +54,16 @@ pub(super) const fn rejected(kind: Reject) -> Leaf {
 
 impl Outcome {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 9] = [
         Self::Accepted,
         Self::Dropped,
         Self::Rejected(Reject::Port),
         Self::Rejected(Reject::Reset),
         Self::Rejected(Reject::Unreachable),
         Self::Rejected(Reject::Prohibited),
+        Self::NoRoute,
+        Self::Martian,
+        Self::Unanswered,
     ];
 
     /// The leaf that holds this outcome alone.
@@ -56,6 +73,9 @@ impl Outcome {
             Self::Accepted => ACCEPT,
             Self::Dropped => DROP,
             Self::Rejected(kind) => rejected(kind),
+            Self::NoRoute => NO_ROUTE,
+            Self::Martian => MARTIAN,
+            Self::Unanswered => UNANSWERED,
         }
     }
 

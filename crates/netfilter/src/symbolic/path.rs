@@ -7,7 +7,7 @@ use super::chain::{ChainId, Engine, Follows, Phase};
 use super::doubts::Doubts;
 use super::outcome::{ACCEPT, DROP};
 use super::question::{Evaluation, Packets};
-use super::setup::{conds, engine, steps};
+use super::setup::{Scope, conds, engine, steps};
 use crate::ir::{ChainKind, Hook, Ruleset, Table, ct_state, ct_status};
 
 /// NF_IP_PRI_CONNTRACK (linux/netfilter_ipv4.h): where connection tracking looks at a packet.
@@ -15,7 +15,7 @@ const CONNTRACK_PRIORITY: i32 = -200;
 
 /// A base chain on the path, or connection tracking.
 #[derive(Debug, Clone, Copy)]
-enum Stage {
+pub(super) enum Stage {
     Chain { id: ChainId, phase: Phase },
     ConnectionTracking,
 }
@@ -31,7 +31,7 @@ pub fn evaluate(
 ) -> Result<Evaluation, EvaluateError> {
     let tables: Vec<&Table> =
         ruleset.tables.iter().filter(|table| table.family.sees(packets.family)).collect();
-    let doubts = Doubts::new(steps(&tables).flat_map(conds));
+    let doubts = Doubts::new(steps(&tables).flat_map(conds), false);
     let is_related = !doubts.fields().is_empty();
     match evaluate_with(ruleset, &tables, packets, budget, doubts) {
         // Taking unknown conditions as unrelated is less exact, and cheaper.
@@ -49,21 +49,10 @@ fn evaluate_with(
     budget: Budget,
     doubts: Doubts,
 ) -> Result<Evaluation, EvaluateError> {
-    let mut engine = engine(tables.to_vec(), packets, budget, doubts);
+    let mut engine = engine(tables.to_vec(), &Scope::of(packets), budget, doubts);
     let stages = stages(&engine.tables, packets.hook);
-    for stage in &stages {
-        if let Stage::Chain { id, .. } = stage {
-            engine.changes(*id, &mut Vec::new())?;
-        }
-    }
-    let mut answer = Diagram::constant(ACCEPT);
-    for stage in stages.iter().rev() {
-        answer = match stage {
-            Stage::ConnectionTracking => engine.track(answer)?,
-            Stage::Chain { id, phase } => engine.base_chain(*id, *phase, answer)?,
-        };
-    }
-    answer = engine.before_everything(ruleset, packets, answer)?;
+    let mut answer = engine.pass(&stages, Diagram::constant(ACCEPT))?;
+    answer = engine.before_everything(ruleset, packets.hook == Hook::Forward, answer)?;
     let details = engine.ask(packets, answer)?;
     let rights = engine.arena.project_after(details, Field::DESTINATION)?;
     Ok(Evaluation {
@@ -76,51 +65,96 @@ fn evaluate_with(
     })
 }
 
+/// The phases of one hook: before and after connection tracking has looked, and after a translation.
+#[derive(Clone, Copy)]
+pub(super) struct Phases {
+    /// Before; none where it has looked at an earlier hook.
+    pub(super) raw: Option<Phase>,
+    pub(super) tracked: Phase,
+    pub(super) translated: Phase,
+}
+
+impl Phases {
+    pub(super) const PREROUTING: Self =
+        Self { raw: Some(Phase::Raw), tracked: Phase::Prerouting, translated: Phase::Translated };
+
+    /// A hook in which nothing but the verdict changes.
+    pub(super) const fn all(phase: Phase) -> Self {
+        Self { raw: None, tracked: phase, translated: phase }
+    }
+}
+
 /// The base chains on the way to the hook and, for forwarded packets, out again.
 fn stages(tables: &[&Table], hook: Hook) -> Vec<Stage> {
-    let mut hooks = vec![Hook::Prerouting, hook];
+    let mut list = hook_stages(tables, Hook::Prerouting, Phases::PREROUTING);
+    let middle = if hook == Hook::Forward { Phase::Forward } else { Phase::Input };
+    list.extend(hook_stages(tables, hook, Phases::all(middle)));
     if hook == Hook::Forward {
-        hooks.push(Hook::Postrouting);
+        list.extend(hook_stages(tables, Hook::Postrouting, Phases::all(Phase::Postrouting)));
     }
+    list
+}
+
+/// The base chains of one hook in the order in which they run.
+pub(super) fn hook_stages(tables: &[&Table], here: Hook, phases: Phases) -> Vec<Stage> {
     let mut list = Vec::new();
-    for here in hooks {
-        let mut chains = Vec::new();
-        for (at, table) in tables.iter().enumerate() {
-            for (number, chain) in table.chains.iter().enumerate() {
-                if let Some(base) = chain.base.as_ref().filter(|base| base.hook == here) {
-                    chains.push((base.priority, (at, number)));
-                }
+    let mut chains = Vec::new();
+    for (at, table) in tables.iter().enumerate() {
+        for (number, chain) in table.chains.iter().enumerate() {
+            if let Some(base) = chain.base.as_ref().filter(|base| base.hook == here) {
+                chains.push((base.priority, base.kind, (at, number)));
             }
         }
-        // A stable sort: chains of one priority run in the order of their registration.
-        chains.sort_by_key(|(priority, _)| *priority);
-        let mut tracked = here != Hook::Prerouting;
-        let mut translated = false;
-        for (priority, id) in chains {
-            if !tracked && priority >= CONNTRACK_PRIORITY {
-                list.push(Stage::ConnectionTracking);
-                tracked = true;
-            }
-            let phase = match here {
-                Hook::Prerouting if !tracked => Phase::Raw,
-                Hook::Prerouting if translated => Phase::Translated,
-                Hook::Prerouting => Phase::Prerouting,
-                Hook::Postrouting => Phase::Postrouting,
-                _ => Phase::Middle,
-            };
-            list.push(Stage::Chain { id, phase });
-            let chain = tables.get(id.0).and_then(|table| table.chains.get(id.1));
-            let base = chain.and_then(|chain| chain.base.as_ref());
-            translated |= base.is_some_and(|base| base.kind == ChainKind::Nat);
-        }
-        if !tracked {
+    }
+    // A stable sort: chains of one priority run in the order of their registration.
+    chains.sort_by_key(|(priority, _, _)| *priority);
+    let mut tracked = phases.raw.is_none();
+    let mut translated = false;
+    for (priority, kind, id) in chains {
+        if !tracked && priority >= CONNTRACK_PRIORITY {
             list.push(Stage::ConnectionTracking);
+            tracked = true;
         }
+        let phase = match phases.raw {
+            Some(raw) if !tracked => raw,
+            _ if translated => phases.translated,
+            _ => phases.tracked,
+        };
+        // Only the first packet of a connection meets translations.
+        if phase.is_reply() && kind == ChainKind::Nat {
+            continue;
+        }
+        list.push(Stage::Chain { id, phase });
+        translated |= kind == ChainKind::Nat;
+    }
+    if !tracked {
+        list.push(Stage::ConnectionTracking);
     }
     list
 }
 
 impl Engine<'_> {
+    /// What happens to packets that pass these stages, given what happens after them.
+    pub(super) fn pass(
+        &mut self,
+        stages: &[Stage],
+        after: Diagram,
+    ) -> Result<Diagram, EvaluateError> {
+        for stage in stages {
+            if let Stage::Chain { id, .. } = stage {
+                self.changes(*id, &mut Vec::new())?;
+            }
+        }
+        let mut answer = after;
+        for stage in stages.iter().rev() {
+            answer = match stage {
+                Stage::ConnectionTracking => self.track(answer)?,
+                Stage::Chain { id, phase } => self.base_chain(*id, *phase, answer)?,
+            };
+        }
+        Ok(answer)
+    }
+
     fn base_chain(
         &mut self,
         id: ChainId,

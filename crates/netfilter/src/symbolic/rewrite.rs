@@ -2,7 +2,7 @@
 
 use packet_set::{Diagram, Exceeded, Field, Leaf, RangeSet};
 
-use super::chain::{Engine, Phase};
+use super::chain::{Engine, TARGET};
 use super::marks::result;
 use super::universe::Seen;
 use crate::ir::{Assign, Nat, NatKind, ct_state, ct_status};
@@ -83,14 +83,16 @@ impl Engine<'_> {
     /// nft_notrack_eval; xt_CT.c).
     pub(super) fn untrack(&mut self, answer: Diagram) -> Result<Diagram, Exceeded> {
         match self.phase {
-            Phase::Raw => self.arena.restrict(answer, Field::CT_STATE, ct_state::UNTRACKED),
+            phase if phase.is_raw() => {
+                self.arena.restrict(answer, Field::CT_STATE, ct_state::UNTRACKED)
+            }
             _ => Ok(answer),
         }
     }
 
-    /// Connection tracking: what is not exempt is the first packet of a connection.
+    /// Connection tracking: what is not exempt is the first packet of a connection, or its reply.
     pub(super) fn track(&mut self, answer: Diagram) -> Result<Diagram, Exceeded> {
-        let new = self.arena.restrict(answer, Field::CT_STATE, ct_state::NEW)?;
+        let new = self.arena.restrict(answer, Field::CT_STATE, self.tracked_state)?;
         if new == answer {
             return Ok(answer);
         }
@@ -111,7 +113,10 @@ impl Engine<'_> {
         };
         let mut answer = answer;
         let mut open = false;
-        if let Some((lo, hi)) = nat.address {
+        let own = self.world.filter(|_| nat.is_redirect());
+        if let Some(world) = own {
+            answer = self.redirect(world, answer)?;
+        } else if let Some((lo, hi)) = nat.address {
             let chosen = self.arena.choose(answer, address, lo, hi)?;
             open |= chosen != answer;
             answer = chosen;
@@ -133,6 +138,7 @@ impl Engine<'_> {
         }
         if nat.kind == NatKind::Destination {
             answer = self.arena.restrict(answer, Field::CT_STATUS, ct_status::DNAT)?;
+            answer = self.take_target(nat, answer)?;
         }
         // What was true of the old addresses need not be of the new ones.
         for field in self.doubts.fields() {
@@ -141,38 +147,62 @@ impl Engine<'_> {
         Ok(answer)
     }
 
-    /// The packet arrives: what its original destination is, is its destination.
+    /// The packet arrives: what its original destination and port are, are its own.
     pub(super) fn arrive(&mut self, answer: Diagram) -> Result<Diagram, Exceeded> {
-        if !self.read.contains(&Field::ORIGINAL_DESTINATION) {
-            return Ok(answer);
-        }
-        let mut all = Diagram::constant(Leaf::NONE);
-        for (lo, hi) in self.bounds_of_original() {
-            let within = self.arena.restrict(answer, Field::ORIGINAL_DESTINATION, lo)?;
-            let guard = self.arena.field_in(
-                Field::DESTINATION,
-                &RangeSet::from(lo..=hi),
-                Leaf::IN,
-                Leaf::NONE,
-            )?;
-            let part = self.arena.intersection(guard, within)?;
-            all = self.arena.over(all, part)?;
-        }
-        Ok(all)
+        let answer = self.equate(answer, Field::ORIGINAL_DPORT, Field::DPORT, 0xffff)?;
+        let max = self.family.max_address();
+        self.equate(answer, Field::ORIGINAL_DESTINATION, Field::DESTINATION, max)
     }
 
-    /// The ranges of the original destination that no condition tells apart.
-    fn bounds_of_original(&self) -> Vec<(u128, u128)> {
+    /// The answer for packets in which both fields have the same value.
+    fn equate(
+        &mut self,
+        answer: Diagram,
+        original: Field,
+        field: Field,
+        max: u128,
+    ) -> Result<Diagram, Exceeded> {
+        if !self.read.contains(&original) {
+            return Ok(answer);
+        }
+        let mut parts = Vec::new();
+        for (lo, hi) in self.bounds(original, max) {
+            let within = self.arena.restrict(answer, original, lo)?;
+            let guard =
+                self.arena.field_in(field, &RangeSet::from(lo..=hi), Leaf::IN, Leaf::NONE)?;
+            parts.push(self.arena.intersection(guard, within)?);
+        }
+        self.arena.first_decided(parts)
+    }
+
+    /// The ranges of an original value that no condition tells apart.
+    fn bounds(&self, original: Field, max: u128) -> Vec<(u128, u128)> {
         let mut starts = std::collections::BTreeSet::from([0]);
-        for set in &self.original_sets {
+        for set in self.originals.get(&original).into_iter().flatten() {
             for (lo, hi) in set.iter() {
                 starts.insert(lo);
                 starts.extend(hi.checked_add(1));
             }
         }
-        let max = self.family.max_address();
         let list: Vec<u128> = starts.into_iter().filter(|start| *start <= max).collect();
-        let ends = list.iter().skip(1).map(|next| next - 1).chain([max]);
+        let ends = list.iter().skip(1).map(|next| next - 1).chain([u128::MAX]);
         list.iter().copied().zip(ends).collect()
+    }
+
+    /// The answer for packets that are asked to take this translation; others are not there.
+    fn take_target(&mut self, nat: &Nat, answer: Diagram) -> Result<Diagram, Exceeded> {
+        let Some(targets) = &mut self.targets else { return Ok(answer) };
+        let at = targets.iter().position(|known| known == nat).unwrap_or_else(|| {
+            targets.push(nat.clone());
+            targets.len() - 1
+        });
+        let number = u128::try_from(at).unwrap_or(0) + 1;
+        let guard = self.arena.field_in(
+            TARGET,
+            &RangeSet::one(number),
+            Leaf::IN,
+            super::outcome::ELSEWHERE,
+        )?;
+        self.arena.intersection(guard, answer)
     }
 }

@@ -4,13 +4,59 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use packet_set::{Arena, Budget, Field, RangeSet};
 
-use super::chain::{Engine, Phase};
+use super::chain::{Engine, Phase, REPLY_OIF, REPLY_TYPE};
 use super::doubts::Doubts;
 use super::interfaces::Interfaces;
 use super::marks::Marks;
 use super::question::Packets;
 use super::universe::Universe;
-use crate::ir::{Assign, Cond, Hook, NatKind, Pattern, Rule, Step, Table, ct_state, ct_status};
+use crate::ir::{
+    Assign, Cond, Family, FibAsk, Hook, NatKind, Pattern, Rule, Step, Table, ct_state, ct_status,
+};
+use crate::world::World;
+
+/// Which packets the evaluation is about.
+pub(super) struct Scope<'a> {
+    pub(super) family: Family,
+    pub(super) protocol: u8,
+    /// Destination ports, or ICMP types, as the sender wrote them.
+    pub(super) ports: RangeSet,
+    pub(super) source_ports: RangeSet,
+    /// Destinations, as the sender wrote them.
+    pub(super) destinations: RangeSet,
+    /// The host, where it is known.
+    pub(super) world: Option<&'a World>,
+    /// The interfaces that packets arrive on.
+    pub(super) ways_in: RangeSet,
+    /// The interfaces that packets leave by.
+    pub(super) ways_out: RangeSet,
+    pub(super) least_hop_limit: u8,
+    pub(super) packet_types: RangeSet,
+    /// What is looked at besides what the rules look at.
+    pub(super) reads: Vec<Field>,
+}
+
+impl Scope<'_> {
+    /// The packets of a question to a ruleset alone.
+    pub(super) fn of(packets: &Packets) -> Self {
+        let forwards = packets.hook == Hook::Forward;
+        let any_port = RangeSet::from(0..=0xffff);
+        Self {
+            family: packets.family,
+            protocol: packets.protocol,
+            ports: RangeSet::one(packets.port.into()),
+            source_ports: packets.source_port.map_or(any_port, |port| RangeSet::one(port.into())),
+            destinations: RangeSet::from(0..=packets.family.max_address()),
+            world: None,
+            ways_in: Interfaces::present(),
+            ways_out: Interfaces::present(),
+            // What arrives with hop limit 0 is no business of a router.
+            least_hop_limit: u8::from(forwards),
+            packet_types: RangeSet::from(0..=2),
+            reads: Vec::new(),
+        }
+    }
+}
 
 fn rules<'a>(tables: &'a [&'a Table]) -> impl Iterator<Item = &'a Rule> {
     tables.iter().flat_map(|table| &table.chains).flat_map(|chain| &chain.rules)
@@ -35,8 +81,10 @@ pub(super) fn conds(step: &Step) -> Vec<&Cond> {
 struct Looks {
     fields: HashSet<Field>,
     patterns: BTreeSet<Pattern>,
-    originals: Vec<RangeSet>,
+    originals: HashMap<Field, Vec<RangeSet>>,
 }
+
+const ORIGINALS: [Field; 2] = [Field::ORIGINAL_DESTINATION, Field::ORIGINAL_DPORT];
 
 fn looks(tables: &[&Table]) -> Looks {
     let mut found = Looks::default();
@@ -45,83 +93,81 @@ fn looks(tables: &[&Table]) -> Looks {
         cond.visit(&mut |part| match part {
             Cond::In(field, values) | Cond::Masked { field, values, .. } => {
                 found.fields.insert(*field);
-                if *field == Field::ORIGINAL_DESTINATION {
-                    found.originals.push(values.clone());
+                if ORIGINALS.contains(field) {
+                    found.originals.entry(*field).or_default().push(values.clone());
                 }
             }
             Cond::Tuple(fields, entries) => {
                 found.fields.extend(fields.iter().copied());
-                let original = fields.iter().position(|f| *f == Field::ORIGINAL_DESTINATION);
-                if let Some(at) = original {
-                    let columns = entries.iter().filter_map(|entry| entry.get(at).copied());
-                    found.originals.push(columns.collect());
+                for (at, field) in fields.iter().enumerate().filter(|(_, f)| ORIGINALS.contains(f))
+                {
+                    let column = entries.iter().filter_map(|entry| entry.get(at).copied());
+                    found.originals.entry(*field).or_default().push(column.collect());
                 }
             }
             Cond::Interface(side, patterns) => {
                 found.fields.insert(side.field());
                 found.patterns.extend(patterns.iter().cloned());
             }
+            Cond::Fib(fib) => {
+                found.fields.insert(fib.address);
+                found.fields.extend(fib.side.map(crate::ir::Side::field));
+                if fib.with_mark {
+                    found.fields.insert(Field::MARK);
+                }
+                if let FibAsk::Route(patterns) = &fib.asks {
+                    found.patterns.extend(patterns.iter().cloned());
+                }
+            }
             _ => {}
         });
-    }
-    // A mark that is copied to a mark that is read is itself read.
-    for _ in 0..2 {
-        for step in steps(tables) {
-            if let Step::Set(field, Assign::Copy { from, .. }) = step
-                && found.fields.contains(field)
-            {
-                found.fields.insert(*from);
-            }
-        }
     }
     found
 }
 
 pub(super) fn engine<'a>(
     tables: Vec<&'a Table>,
-    packets: &Packets,
+    scope: &Scope<'a>,
     budget: Budget,
     doubts: Doubts,
 ) -> Engine<'a> {
-    let looks = looks(&tables);
+    let mut looks = looks(&tables);
+    looks.fields.extend(scope.reads.iter().copied());
+    // A mark that is copied to a mark that is read is itself read.
+    for _ in 0..2 {
+        for step in steps(&tables) {
+            if let Step::Set(field, Assign::Copy { from, .. }) = step
+                && looks.fields.contains(field)
+            {
+                looks.fields.insert(*from);
+            }
+        }
+    }
     let marks = Marks::new(steps(&tables));
-    let anywhere = universe(&tables, packets, &marks, &doubts);
+    let anywhere = universe(&tables, scope, &marks, &doubts);
     let untracked = steps(&tables).any(|step| *step == Step::NoTrack);
     let mut universes = HashMap::new();
-    let phases =
-        [Phase::Raw, Phase::Prerouting, Phase::Translated, Phase::Middle, Phase::Postrouting];
-    for phase in phases {
-        let mut own = anywhere.clone();
-        let tracked = if phase == Phase::Raw { ct_state::INVALID } else { ct_state::NEW };
-        let mut states = vec![(tracked, tracked)];
-        if untracked {
-            states.push((ct_state::UNTRACKED, ct_state::UNTRACKED));
-        }
-        own.limit(Field::CT_STATE, RangeSet::of(states));
-        let leaves = match phase {
-            Phase::Raw | Phase::Prerouting | Phase::Translated => false,
-            Phase::Middle => packets.hook == Hook::Forward,
-            Phase::Postrouting => true,
-        };
-        let out = if leaves { Interfaces::present() } else { RangeSet::one(Interfaces::NONE) };
-        own.limit(Field::OIF, out);
-        if matches!(phase, Phase::Raw | Phase::Prerouting) {
-            own.limit(Field::DPORT, RangeSet::one(packets.port.into()));
-            own.limit(Field::CT_STATUS, RangeSet::one(0));
-        }
-        universes.insert(phase, own);
+    for phase in Phase::ALL {
+        universes.insert(phase, in_phase(phase, anywhere.clone(), scope, untracked));
     }
+    let interfaces = match scope.world {
+        Some(world) => Interfaces::of(world.links.iter().map(|link| link.name.as_str())),
+        None => Interfaces::new(&looks.patterns),
+    };
     Engine {
         arena: Arena::new(budget),
-        interfaces: Interfaces::new(&looks.patterns),
+        interfaces,
         tables,
-        family: packets.family,
-        forwards: packets.hook == Hook::Forward,
+        family: scope.family,
+        protocol: scope.protocol,
+        world: scope.world,
+        targets: None,
         doubts,
         marks,
         read: looks.fields,
-        original_sets: looks.originals,
+        originals: looks.originals,
         phase: Phase::Raw,
+        tracked_state: ct_state::NEW,
         universes,
         anywhere,
         unknown: BTreeSet::new(),
@@ -130,41 +176,84 @@ pub(super) fn engine<'a>(
     }
 }
 
+/// The values that packets can have in one part of the path.
+fn in_phase(phase: Phase, anywhere: Universe, scope: &Scope<'_>, untracked: bool) -> Universe {
+    let mut own = anywhere;
+    let mut states = vec![match phase {
+        phase if phase.is_raw() => ct_state::INVALID,
+        phase if phase.is_reply() => ct_state::ESTABLISHED,
+        _ => ct_state::NEW,
+    }];
+    if untracked {
+        states.push(ct_state::UNTRACKED);
+        // The reply to a packet that was not tracked.
+        if phase.is_reply() {
+            states.extend([ct_state::INVALID, ct_state::NEW]);
+        }
+    }
+    own.limit(Field::CT_STATE, states.into_iter().map(|state| (state, state)).collect());
+    let leaves = matches!(phase, Phase::Forward | Phase::Postrouting);
+    let back = matches!(phase, Phase::BackRaw | Phase::Back | Phase::BackForward);
+    let out = if leaves || back { scope.ways_out.clone() } else { RangeSet::one(Interfaces::NONE) };
+    own.limit(Field::OIF, out);
+    let reply_out = match phase {
+        Phase::ReplyRaw | Phase::Reply | Phase::BackForward => scope.ways_out.clone(),
+        _ => RangeSet::one(Interfaces::NONE),
+    };
+    own.limit(REPLY_OIF, reply_out);
+    if matches!(phase, Phase::Raw | Phase::Prerouting) {
+        own.limit(Field::DPORT, scope.ports.clone());
+        own.limit(Field::DESTINATION, scope.destinations.clone());
+        own.limit(Field::CT_STATUS, RangeSet::one(0));
+    }
+    if phase.is_reply() {
+        // SYN and ACK (RFC 9293, 3.5).
+        own.limit(Field::TCP_FLAGS, RangeSet::one(if scope.protocol == 6 { 0x12 } else { 0 }));
+        own.limit(Field::PACKET_TYPE, RangeSet::one(0));
+        own.limit(Field::MAC_SOURCE, RangeSet::from(0..=(1 << 48) - 1));
+    }
+    own
+}
+
 /// The values that the packets can have, translated ones included.
-fn universe(tables: &[&Table], packets: &Packets, marks: &Marks, doubts: &Doubts) -> Universe {
+fn universe(tables: &[&Table], scope: &Scope<'_>, marks: &Marks, doubts: &Doubts) -> Universe {
     let mut own = Universe::default();
-    let mut ports = vec![(u128::from(packets.port), u128::from(packets.port))];
+    let mut ports: Vec<_> = scope.ports.iter().collect();
+    let mut destinations: Vec<_> = scope.destinations.iter().collect();
     let mut statuses = vec![(0, 0)];
     for step in steps(tables) {
         let Step::Translate(list) = step else { continue };
         for (_, nat) in list.iter().filter(|(_, nat)| nat.kind == NatKind::Destination) {
             ports.extend(nat.port.map(|(lo, hi)| (lo.into(), hi.into())));
+            destinations.extend(nat.address);
             statuses.push((ct_status::DNAT, ct_status::DNAT));
         }
     }
-    own.limit(Field::FAMILY, RangeSet::one(packets.family.value()));
-    own.limit(Field::SOURCE, RangeSet::from(0..=packets.family.max_address()));
-    own.limit(Field::DESTINATION, RangeSet::from(0..=packets.family.max_address()));
-    own.limit(Field::PROTOCOL, RangeSet::one(packets.protocol.into()));
+    let any_address = RangeSet::from(0..=scope.family.max_address());
+    own.limit(Field::FAMILY, RangeSet::one(scope.family.value()));
+    own.limit(Field::SOURCE, any_address.clone());
+    own.limit(Field::DESTINATION, RangeSet::of(destinations).intersection(&any_address));
+    own.limit(Field::PROTOCOL, RangeSet::one(scope.protocol.into()));
     own.limit(Field::DPORT, RangeSet::of(ports));
-    own.limit(Field::ORIGINAL_DPORT, RangeSet::one(packets.port.into()));
-    own.limit(Field::ORIGINAL_DESTINATION, RangeSet::from(0..=packets.family.max_address()));
-    let any_port = RangeSet::from(0..=0xffff);
-    own.limit(Field::SPORT, packets.source_port.map_or(any_port, |p| RangeSet::one(p.into())));
+    own.limit(Field::ORIGINAL_DPORT, scope.ports.clone());
+    own.limit(Field::ORIGINAL_DESTINATION, scope.destinations.clone());
+    own.limit(Field::SPORT, scope.source_ports.clone());
     own.limit(Field::CT_STATUS, RangeSet::of(statuses));
+    own.limit(Field::CT_DIRECTION, RangeSet::one(0));
     own.limit(Field::MARK, marks.ranges(Field::MARK));
     own.limit(Field::CT_MARK, marks.ranges(Field::CT_MARK));
-    own.limit(Field::IIF, Interfaces::present());
+    own.limit(Field::IIF, scope.ways_in.clone());
     own.limit(Field::MAC_SOURCE, RangeSet::from(0..=(1 << 48) - 1));
-    // What arrives with the last hop limit is not forwarded; with 0, nothing arrives at a router.
-    let least = u128::from(packets.hook == Hook::Forward);
-    own.limit(Field::HOP_LIMIT, RangeSet::from(least..=255));
+    own.limit(Field::HOP_LIMIT, RangeSet::from(u128::from(scope.least_hop_limit)..=255));
     own.limit(Field::DSCP, RangeSet::from(0..=63));
     own.limit(Field::LENGTH, RangeSet::from(0..=0xffff));
-    own.limit(Field::PACKET_TYPE, RangeSet::from(0..=2));
+    own.limit(Field::PACKET_TYPE, scope.packet_types.clone());
     // SYN and nothing else opens a TCP connection (RFC 9293, 3.5); other protocols have no flags.
-    own.limit(Field::TCP_FLAGS, RangeSet::one(if packets.protocol == 6 { 0x02 } else { 0 }));
+    own.limit(Field::TCP_FLAGS, RangeSet::one(if scope.protocol == 6 { 0x02 } else { 0 }));
     own.limit(Field::ICMP_CODE, RangeSet::from(0..=255));
+    // Of echo replies (RFC 792, RFC 4443, 4.2).
+    let echo_reply = if scope.family == Family::Ipv4 { 0 } else { 129 };
+    own.limit(REPLY_TYPE, RangeSet::one(echo_reply));
     for field in doubts.fields() {
         own.limit(field, RangeSet::all());
     }
