@@ -36,6 +36,8 @@ pub(crate) const ALL: &[Target] = &[
     target("generic_message", sockets::generic_message),
     target("inet_diag_message", sockets::inet_diag_message),
     target("link_settings", settings::link_settings),
+    target("ipset_messages", collect::ipset::fuzz),
+    target("legacy_table", legacy_table),
     target("mountinfo", holders::mountinfo),
     target("oci_bundle", owners::oci_bundle),
     target("package_states", evidence::package_states),
@@ -64,6 +66,20 @@ pub(crate) const ALL: &[Target] = &[
 /// A ruleset in any of its forms.
 fn ruleset(bytes: &[u8]) {
     let _ = netfilter::rules::load(&[("fuzz", bytes)]);
+}
+
+/// A table of iptables-legacy: its family, its hooks, its entries.
+fn legacy_table(bytes: &[u8]) {
+    let [family, rest @ ..] = bytes else { return };
+    let (info, entries) = rest.split_at(rest.len().min(52));
+    let table = facts::LegacyTable {
+        ipv6: family & 1 != 0,
+        name: if family & 2 != 0 { "filter" } else { "raw" }.to_owned(),
+        before_defrag: family & 4 != 0,
+        info: facts::Blob(info.to_vec()),
+        entries: facts::Blob(entries.to_vec()),
+    };
+    let _ = netfilter::legacy::read(&[table], &netfilter::ipset::Ipsets::default());
 }
 
 /// A match or target of x_tables: family, revision, length of the name, name, structure.

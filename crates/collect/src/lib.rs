@@ -21,6 +21,8 @@ pub mod evidence;
 pub mod holders;
 mod host;
 mod ip_family;
+pub mod ipset;
+pub mod legacy;
 mod mountinfo;
 pub mod netlink;
 pub mod netns;
@@ -29,6 +31,7 @@ pub mod routes;
 pub mod settings;
 mod snapshot;
 pub mod sockets;
+mod sockopt;
 pub mod users;
 
 pub use evidence::evidence;

@@ -47,6 +47,10 @@ pub struct LegacyTable {
     pub ipv6: bool,
     /// Its name: `filter`, `nat` …
     pub name: String,
+    /// Whether packets pass it before their fragments are put together: the parameter
+    /// `raw_before_defrag` of the modules `iptable_raw` and `ip6table_raw`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub before_defrag: bool,
     /// `struct ipt_getinfo` or `struct ip6t_getinfo`, without the name: valid hooks, entry points and
     /// underflows.
     pub info: Blob,

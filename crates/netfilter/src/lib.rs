@@ -76,6 +76,7 @@ pub mod concrete;
 pub mod ipset;
 pub mod iptables;
 pub mod ir;
+pub mod legacy;
 mod names;
 pub mod nft;
 pub mod rules;

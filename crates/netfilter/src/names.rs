@@ -4,6 +4,8 @@
 //! the condition unknown, never false. Sources: IANA's registries of protocol numbers, service
 //! names, ICMP and ICMPv6 parameters; linux/in.h.
 
+use crate::ir::Family;
+
 /// Number of a transport protocol (IPPROTO_*).
 #[must_use]
 pub(crate) fn protocol(name: &str) -> Option<u8> {
@@ -171,4 +173,31 @@ pub(crate) fn icmpv6(name: &str) -> Option<(u8, Option<u8>)> {
         "mld2-listener-report" => (143, None),
         _ => return None,
     })
+}
+
+/// The name of a transport protocol as iptables prints it, else its number.
+#[must_use]
+pub(crate) fn protocol_name(number: u16, family: Family) -> String {
+    let name = match (number, family) {
+        (1, _) => "icmp",
+        (2, _) => "igmp",
+        (4, _) => "ipencap",
+        (6, _) => "tcp",
+        (17, _) => "udp",
+        (33, _) => "dccp",
+        (41, _) => "ipv6",
+        (47, _) => "gre",
+        (50, _) => "esp",
+        (51, _) => "ah",
+        (58, _) => "ipv6-icmp",
+        (89, _) => "ospf",
+        (103, _) => "pim",
+        (112, _) => "vrrp",
+        (115, _) => "l2tp",
+        (132, _) => "sctp",
+        (135, Family::Ipv6) => "ipv6-mh",
+        (136, _) => "udplite",
+        _ => return number.to_string(),
+    };
+    name.to_owned()
 }

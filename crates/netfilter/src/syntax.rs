@@ -60,13 +60,18 @@ pub fn network(field: Field, text: &str) -> Option<(Family, Cond)> {
             Err(_) => address(suffix).filter(|(of, _)| *of == family)?.1,
         },
     };
+    Some((family, masked_address(field, family, value & mask, mask)))
+}
+
+/// An address under a mask; the value has no bits besides.
+#[must_use]
+pub fn masked_address(field: Field, family: Family, value: u128, mask: u128) -> Cond {
     let host = family.max_address() & !mask;
-    let lo = value & mask;
     // A mask with its ones first is a range.
     if host & (host.wrapping_add(1)) == 0 {
-        return Some((family, Cond::In(field, RangeSet::from(lo..=lo | host))));
+        return Cond::In(field, RangeSet::from(value..=value | host));
     }
-    Some((family, Cond::Masked { field, mask, values: RangeSet::one(lo) }))
+    Cond::Masked { field, mask, values: RangeSet::one(value) }
 }
 
 /// A number in decimal, hexadecimal (0x) or octal (leading 0), as `strtoul` reads it.

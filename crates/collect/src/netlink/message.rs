@@ -20,6 +20,8 @@ pub struct Message<'a> {
     pub sequence: u32,
     /// What follows the header: a structure of the family, then attributes.
     pub body: &'a [u8],
+    /// All of it, from its header on, without the padding after it.
+    pub whole: &'a [u8],
 }
 
 /// The messages of a received datagram. Ends after the first error.
@@ -43,11 +45,12 @@ impl<'a> Messages<'a> {
         let mut fields = Reader::new("nlmsghdr", header);
         let length = usize::try_from(fields.u32()?).unwrap_or(usize::MAX);
         let (kind, flags, sequence) = (fields.u16()?, fields.u16()?, fields.u32()?);
-        let Some(body) = self.bytes.get(HEADER..length) else {
+        let (Some(body), Some(whole)) = (self.bytes.get(HEADER..length), self.bytes.get(..length))
+        else {
             return Err(Malformed::MessageLength { offset, length, left });
         };
         self.skip(length);
-        Ok(Message { kind, flags, sequence, body })
+        Ok(Message { kind, flags, sequence, body, whole })
     }
 
     /// Goes past a message; the padding after the last one may be missing.

@@ -10,7 +10,7 @@
 pub(crate) mod extension;
 mod line;
 pub(crate) mod matches;
-mod rule;
+pub(crate) mod rule;
 pub(crate) mod targets;
 
 use std::collections::HashMap;
@@ -259,7 +259,7 @@ fn without_counters(line: &str) -> &str {
 
 /// Hook, type and priority of a built-in chain (NF_IP_PRI_* of linux/netfilter_ipv4.h; the hooks
 /// of each table are in net/ipv4/netfilter/iptable_*.c).
-fn base(table: &str, chain: &str, drops: bool) -> Option<Base> {
+pub(crate) fn base(table: &str, chain: &str, drops: bool) -> Option<Base> {
     let hook = match chain {
         "PREROUTING" => Hook::Prerouting,
         "INPUT" => Hook::Input,

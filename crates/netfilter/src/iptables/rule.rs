@@ -240,7 +240,7 @@ impl Builder<'_> {
 }
 
 /// `eth0`, or `eth+` for all that begin so.
-fn interface(side: Side, text: &str) -> Cond {
+pub(crate) fn interface(side: Side, text: &str) -> Cond {
     match text.strip_suffix('+') {
         Some("") => Cond::Always,
         Some(prefix) => Cond::Interface(side, vec![Pattern::Begins(prefix.to_owned())]),

@@ -19,6 +19,7 @@ use super::reader::Reader;
 use crate::ipset::Ipsets;
 use crate::ir::Family;
 
+pub(crate) use address::interface;
 pub(crate) use set::Asked;
 pub(super) use set::{asked, of_target};
 

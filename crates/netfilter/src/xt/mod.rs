@@ -16,7 +16,7 @@ mod targets;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use matches::Asked;
+pub(crate) use matches::{Asked, interface};
 
 use crate::ipset::Ipsets;
 use crate::iptables;

@@ -79,7 +79,7 @@ pub(super) fn reverse_path(mut reader: Reader<'_>) -> Option<Options> {
 
 /// A name of an interface by its mask, which says how many of the 16 bytes count: `eth+` where the
 /// closing zero does not. Empty for any; none for a mask that is not the beginning of the array.
-pub(in crate::xt) fn interface(name: &[u8], mask: &[u8]) -> Option<String> {
+pub(crate) fn interface(name: &[u8], mask: &[u8]) -> Option<String> {
     let counted = mask.iter().take_while(|byte| **byte == 0xff).count();
     if mask.iter().skip(counted).any(|byte| *byte != 0) {
         return None;
