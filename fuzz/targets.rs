@@ -39,6 +39,8 @@ pub(crate) const ALL: &[Target] = &[
     target("ipset_messages", collect::ipset::fuzz),
     target("legacy_table", legacy_table),
     target("mountinfo", holders::mountinfo),
+    target("nftables_dump", nftables_dump),
+    target("nftables_references", collect::nftables::fuzz),
     target("oci_bundle", owners::oci_bundle),
     target("package_states", evidence::package_states),
     target("packet_diag_message", sockets::packet_diag_message),
@@ -62,6 +64,29 @@ pub(crate) const ALL: &[Target] = &[
     target("sock_diag_datagram", sockets::sock_diag_datagram),
     target("xt_extension", xt_extension),
 ];
+
+/// A ruleset as the kernel tells it: five dumps, each with its length in two bytes before it.
+fn nftables_dump(bytes: &[u8]) {
+    let mut rest = bytes;
+    let mut next = || {
+        let (length, after) = rest.split_first_chunk().unwrap_or((&[0, 0], &[]));
+        let length = usize::from(u16::from_le_bytes(*length)).min(after.len());
+        let (dump, after) = after.split_at(length);
+        rest = after;
+        facts::Blob(dump.to_vec())
+    };
+    let dump = facts::NftablesDump {
+        generation: 1,
+        tables: next(),
+        chains: next(),
+        rules: next(),
+        sets: next(),
+        elements: next(),
+    };
+    let nftables = facts::Part::known(dump);
+    let dump = facts::RulesetDump { nftables, ..facts::RulesetDump::default() };
+    let _ = netfilter::live::ruleset(&dump, &[]);
+}
 
 /// A ruleset in any of its forms.
 fn ruleset(bytes: &[u8]) {

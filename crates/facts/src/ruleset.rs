@@ -20,6 +20,11 @@ pub struct RulesetDump {
     /// The sets of ipset(8), sorted by name.
     #[serde(default)]
     pub ipsets: Part<Vec<IpsetDump>>,
+    /// Every function that is called for IPv4 and IPv6 packets, as nfnetlink told it
+    /// (`NFNL_MSG_HOOK_GET`, Linux 5.14): whole messages like those of nftables, those of one hook in
+    /// the order in which it calls them.
+    #[serde(default)]
+    pub hooks: Part<Blob>,
 }
 
 /// nftables as nfnetlink told it: whole messages with their headers (`struct nlmsghdr`), each

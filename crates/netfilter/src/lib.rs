@@ -77,6 +77,7 @@ pub mod ipset;
 pub mod iptables;
 pub mod ir;
 pub mod legacy;
+pub mod live;
 mod names;
 pub mod nft;
 pub mod rules;

@@ -8,7 +8,7 @@ use netfilter::symbolic::{Evaluation, Outcome, Packets, evaluate};
 use packet_set::{Budget, Field, Leaf};
 use serde::{Deserialize, Serialize};
 
-use crate::backend::Form;
+use crate::backend::{Form, LIVE};
 use crate::probe::Probe;
 use crate::record::TABLE;
 use crate::routes::{Path, Routes};
@@ -72,6 +72,25 @@ pub struct Expectation {
     most: usize,
 }
 
+/// Reads a form as the program does.
+fn read(form: &Form) -> Result<Ruleset, Fault> {
+    let fault = |what: String| Fault { kind: Kind::Parse, what };
+    if form.name != LIVE {
+        return netfilter::rules::read(&form.name, form.text.as_bytes())
+            .map_err(|error| fault(error.to_string()));
+    }
+    let namespace: facts::NetNamespace =
+        serde_json::from_str(&form.text).map_err(|error| fault(error.to_string()))?;
+    let Some(dump) = namespace.ruleset.value() else {
+        return Err(fault(format!("not read: {:?}", namespace.ruleset)));
+    };
+    let ruleset = netfilter::live::ruleset(dump, namespace.links.items());
+    match ruleset.notes.first() {
+        None => Ok(ruleset),
+        Some(note) => Err(fault(format!("{}: {}", note.place, note.what))),
+    }
+}
+
 /// How much of an answer was compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Compared {
@@ -84,8 +103,7 @@ pub struct Compared {
 impl Expectation {
     /// Reads a form as the program does; the symbolic evaluator is asked at most `most` questions.
     pub fn new(form: Form, most: usize) -> Result<Self, Fault> {
-        let mut ruleset = netfilter::rules::read(&form.name, form.text.as_bytes())
-            .map_err(|error| Fault { kind: Kind::Parse, what: error.to_string() })?;
+        let mut ruleset = read(&form)?;
         ruleset.tables.retain(|table| table.name != TABLE);
         let doubts: Vec<bool> = ruleset
             .tables

@@ -33,6 +33,9 @@ pub struct Form {
 /// The name of the form in which a ruleset is loaded.
 pub(crate) const WRITTEN: &str = "as written";
 
+/// The name of the form in which the kernel itself tells the ruleset, as a snapshot keeps it.
+pub(crate) const LIVE: &str = "live";
+
 /// The tables of iptables and their base chains.
 const TABLES: [(&str, &[&str]); 5] = [
     ("raw", &["PREROUTING", "OUTPUT"]),
@@ -134,6 +137,7 @@ impl Backend {
         if !self.is_legacy() {
             forms.push(form(&["nft", "list", "ruleset"])?);
             forms.push(form(&["nft", "-j", "list", "ruleset"])?);
+            forms.push(Form { name: LIVE.to_owned(), text: lab.look()? });
         }
         Ok(forms)
     }

@@ -64,7 +64,7 @@ impl Lab {
             settings.push_str("echo 1 > ipv4/ip_forward\necho 1 > ipv6/conf/all/forwarding\n");
         }
         netns.run(&["sh", "-c", &settings])?.ok()?;
-        let (taps, recorder) = inside(&netns, interfaces)?;
+        let (taps, recorder) = devices(&netns, interfaces)?;
         let own = Self { netns, taps, routes: Routes::new(path, interfaces), recorder, next: 0 };
         own.address()?;
         own.feed("nft", &["-f", "-"], Self::EMPTY)?;
@@ -130,6 +130,28 @@ impl Lab {
         Ok(self.netns.run(arguments)?.ok()?)
     }
 
+    /// What whyopen sees inside, as a snapshot keeps it: the part about the namespace.
+    pub(crate) fn look(&self) -> Result<String, Error> {
+        let request = collect::sockets::Request {
+            reach: true,
+            this_netns_only: true,
+            ..collect::sockets::Request::default()
+        };
+        let found = inside(&self.netns, || {
+            Ok(collect::sockets::collect(&request, &collect::netns::Leads::default()).namespaces)
+        })?;
+        let mut namespace = found.items().first().cloned().unwrap_or_default();
+        // Of what is not about rules, only the interfaces matter.
+        namespace.settings = facts::Part::NotAsked;
+        if let facts::Part::Known { value } = &mut namespace.ruleset {
+            // These are another lab's.
+            value.legacy = facts::Part::known(Vec::new());
+            value.ipsets = facts::Part::known(Vec::new());
+        }
+        serde_json::to_string_pretty(&namespace)
+            .map_err(|error| Error::Confused(format!("a snapshot cannot be written: {error}")))
+    }
+
     /// Lets a packet arrive. The record, if every chain let it through.
     pub(crate) fn ask(&mut self, probe: &Probe) -> Result<Option<Record>, Error> {
         let found = self.routes.interfaces().iter().position(|name| *name == probe.iif);
@@ -149,16 +171,26 @@ impl Lab {
     }
 }
 
-/// Opens the devices and the record in the namespace, from a thread that moves there and ends.
-fn inside(netns: &Netns, interfaces: &[String]) -> Result<(Vec<Tap>, Recorder), Error> {
+/// Opens the devices and the record in the namespace.
+fn devices(netns: &Netns, interfaces: &[String]) -> Result<(Vec<Tap>, Recorder), Error> {
+    inside(netns, || {
+        let taps = interfaces.iter().map(|name| Tap::open(name)).collect::<Result<_, _>>()?;
+        Ok((taps, Recorder::bind()?))
+    })
+}
+
+/// Runs something in the namespace, on a thread that moves there and ends.
+fn inside<T: Send>(
+    netns: &Netns,
+    run: impl FnOnce() -> Result<T, Error> + Send,
+) -> Result<T, Error> {
     let path = netns.path();
     let enter = || {
         let file = rustix::fs::open(&path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
             .map_err(Error::io(format!("open {}", path.display())))?;
         move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network))
             .map_err(Error::io(format!("enter {}", path.display())))?;
-        let taps = interfaces.iter().map(|name| Tap::open(name)).collect::<Result<_, _>>()?;
-        Ok((taps, Recorder::bind()?))
+        run()
     };
     std::thread::scope(|scope| match scope.spawn(enter).join() {
         Ok(result) => result,

@@ -34,12 +34,12 @@ mod tests;
 use std::collections::BTreeMap;
 use std::{io, mem};
 
-use facts::{Attached, Gap, KernelOwner, NetNamespace, NetnsId, Part, Remedy, Socket};
+use facts::{Attached, Gap, KernelOwner, NetNamespace, NetnsId, Part, Remedy, RulesetDump, Socket};
 
 pub(crate) use rtnetlink::Xdp;
 
 use crate::netns::{self, Leads, Namespace};
-use crate::{attached, routes, settings};
+use crate::{attached, routes, ruleset, settings};
 use census::Search;
 use inet_diag::Ask;
 use kernel_owners::{Families, Owners};
@@ -116,6 +116,7 @@ struct Looked {
     settings: Part<BTreeMap<String, String>>,
     routing: routes::Read,
     attached: Part<Vec<Attached>>,
+    ruleset: Part<RulesetDump>,
 }
 
 impl Looked {
@@ -133,6 +134,7 @@ impl Looked {
             settings: Part::NotAsked,
             routing: routes::Read::default(),
             attached: Part::NotAsked,
+            ruleset: Part::NotAsked,
         };
         if kernel.reach {
             looked.look_around(namespace);
@@ -146,6 +148,7 @@ impl Looked {
         self.settings = settings::read(namespace, mem::take(&mut self.links.settings));
         self.routing = routes::read(&label);
         self.attached = attached::read(&label, self.links.links.items(), &self.links.xdp);
+        self.ruleset = Part::known(ruleset::read(&label));
     }
 }
 
@@ -181,6 +184,7 @@ impl Collection {
                 described.routes = looked.routing.routes;
                 described.rules = looked.routing.rules;
                 described.attached = looked.attached;
+                described.ruleset = looked.ruleset;
                 described.sockets = Part::with_gaps((), looked.listed.gaps);
                 // The first namespace's list is taken as it is: it is the big one.
                 if self.sockets.is_empty() {
@@ -203,6 +207,7 @@ impl Collection {
                     described.routes = Part::unreadable(gap("routes"));
                     described.rules = Part::unreadable(gap("routing rules"));
                     described.attached = Part::unreadable(gap("attached programs"));
+                    described.ruleset = Part::unreadable(gap("packet filter"));
                 }
                 described.sockets = Part::unreadable(gap("sockets"));
             }

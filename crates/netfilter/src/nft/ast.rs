@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::ir::{Base, Note, Place, TableFamily};
+use crate::ir::{Base, Family, Note, Pattern, Place, TableFamily};
 
 /// An expression. Words of the text form stay words; what they mean depends on the other side.
 #[derive(Debug, Clone, PartialEq)]
@@ -12,6 +12,12 @@ pub(super) enum Expr {
     Word(String),
     Prefix(Box<Expr>, u8),
     Range(Box<Expr>, Box<Expr>),
+    /// Every number from one to another.
+    Span(u128, u128),
+    /// Every address of a family from one to another.
+    Address(Family, u128, u128),
+    /// Interfaces by their names, in which `*` is a letter like any other.
+    Interface(Pattern),
     /// An anonymous set or map.
     Set(Vec<Element>),
     /// Flags: `established,related`.
@@ -138,6 +144,8 @@ pub(super) struct Set {
     pub(super) dynamic: bool,
     /// Flag `timeout`: elements may have gone since.
     pub(super) timeout: bool,
+    /// It belongs to one rule, and has a name nevertheless.
+    pub(super) anonymous: bool,
 }
 
 #[derive(Debug, Clone, PartialEq)]

@@ -45,7 +45,7 @@ impl<'a> Sets<'a> {
         };
         let keys: Vec<Key> = parts.iter().map(read).collect();
         let mut all: Vec<Cond> = keys.iter().flat_map(|key| key.needs.clone()).collect();
-        all.push(self.compare(&keys, op, right).unwrap_or_else(|| unknown(&keys, text)));
+        all.push(self.compare(&keys, op, right).unwrap_or_else(|| unknown(&keys, right, text)));
         let with_ports = Cond::All(all);
         match other_header(parts, text) {
             Some(other) => Cond::Any(vec![with_ports, other]),
@@ -81,9 +81,11 @@ impl<'a> Sets<'a> {
     }
 }
 
-/// A condition that is not understood, at least as doubtful as what it reads.
-fn unknown(keys: &[Key], text: &str) -> Cond {
-    let history = keys.iter().any(|key| key.read == Read::Unknown(Doubt::History));
+/// A condition that is not understood, at least as doubtful as what it reads. What is in a named set
+/// its text does not tell: another table may have another set of that name.
+fn unknown(keys: &[Key], right: &Expr, text: &str) -> Cond {
+    let history = keys.iter().any(|key| key.read == Read::Unknown(Doubt::History))
+        || matches!(right, Expr::SetRef(_));
     Cond::Unknown(text.to_owned(), if history { Doubt::History } else { Doubt::Packet })
 }
 
@@ -179,7 +181,11 @@ fn one_of(keys: &[Key], element: &Expr) -> Option<Cond> {
 
 /// `eth0` or `eth*`.
 fn pattern(expr: &Expr) -> Option<Pattern> {
-    let Expr::Word(name) = expr else { return None };
+    let name = match expr {
+        Expr::Word(name) => name,
+        Expr::Interface(pattern) => return Some(pattern.clone()),
+        _ => return None,
+    };
     Some(match name.strip_suffix('*') {
         Some(prefix) => Pattern::Begins(prefix.to_owned()),
         None => Pattern::Exact(name.clone()),

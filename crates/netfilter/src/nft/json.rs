@@ -166,6 +166,7 @@ impl Reader {
             elements,
             dynamic: flags.contains("dynamic"),
             timeout: flags.contains("timeout"),
+            anonymous: false,
         };
         let name = text(object, "name")?.to_owned();
         self.find(object)?.sets.insert(name, set);

@@ -1,7 +1,8 @@
 //! Rulesets as nft(8) prints them: `nft list ruleset` as text, and `nft -j list ruleset`
 //! (libnftables-json(5)).
 //!
-//! Both are parsed into one syntax tree and lowered from there. What is not understood,
+//! And as nfnetlink tells them, from which nft(8) makes both. All are parsed into one syntax tree and
+//! lowered from there. What is not understood,
 //! in an expression, a statement or a set, stays in its rule as unknown.
 
 mod ast;
@@ -10,11 +11,15 @@ mod json;
 mod keys;
 mod lower;
 mod nat;
+mod netlink;
+mod print;
 mod priority;
 mod statement;
 mod text;
 mod token;
 mod values;
+
+use facts::{Link, NftablesDump};
 
 use crate::ir::Ruleset;
 use crate::syntax::ParseError;
@@ -27,4 +32,11 @@ pub fn parse_text(file: &str, text: &str) -> Result<Ruleset, ParseError> {
 /// Parses the JSON form. `file` names it in places and errors.
 pub fn parse_json(file: &str, text: &str) -> Result<Ruleset, ParseError> {
     Ok(lower::lower(json::parse(file, text)?))
+}
+
+/// Reads what the kernel told over nfnetlink. `links` are the interfaces of its network namespace,
+/// which rules can name by number.
+#[must_use]
+pub fn parse_netlink(dump: &NftablesDump, links: &[Link]) -> Ruleset {
+    lower::lower(netlink::parse(dump, links))
 }

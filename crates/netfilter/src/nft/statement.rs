@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use packet_set::Field;
 
-use super::ast::{Element, Expr, Operator, Statement, Verdict};
+use super::ast::{Compare, Element, Expr, Operator, Statement, Verdict};
 use super::elements::{Sets, membership};
 use super::keys::{Key, other_header, read, tracked};
 use super::nat::{self, Translation};
@@ -136,8 +136,15 @@ impl<'a> Context<'a> {
         Some(list)
     }
 
+    /// Where the map that a value comes from has no such key, the rule ends (nft_lookup.c,
+    /// nft_lookup_eval).
+    fn needs_of(&self, value: &'a Expr, text: &str) -> Vec<Step> {
+        let Expr::Map(key, map) = value else { return Vec::new() };
+        vec![Step::If(self.sets.matching(Compare::Implicit, key, map, text))]
+    }
+
     /// `meta mark set value` and the like.
-    fn mangle(&self, key: &Expr, value: &Expr, text: &str) -> Lowered {
+    fn mangle(&self, key: &Expr, value: &'a Expr, text: &str) -> Lowered {
         let field = match key {
             Expr::Meta(name) if name == "mark" => Field::MARK,
             Expr::Ct(name, _) if name == "mark" => Field::CT_MARK,
@@ -150,7 +157,7 @@ impl<'a> Context<'a> {
             },
             // Fields that no condition that we understand reads.
             Expr::Meta(_) | Expr::Ct(..) | Expr::Other(..) => {
-                return Lowered::Steps(Vec::new());
+                return Lowered::Steps(self.needs_of(value, text));
             }
             _ => return Lowered::Unknown(text.to_owned()),
         };
@@ -165,6 +172,7 @@ impl<'a> Context<'a> {
             // `ip ttl set 10` in a table for both families is for packets of its own only.
             steps.extend(read(key).needs.into_iter().map(Step::If));
         }
+        steps.extend(self.needs_of(value, text));
         if matches!(assign, Assign::Copy { from: Field::CT_MARK, .. }) {
             // Without a connection there is nothing to read, and the rule ends (nft_ct.c,
             // nft_ct_get_eval).

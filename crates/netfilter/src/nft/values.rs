@@ -102,6 +102,12 @@ impl Kind {
             Expr::Number(value) => (*value <= self.max()).then(|| RangeSet::one(*value)),
             Expr::Word(text) => self.text(text),
             Expr::Prefix(base, length) => self.prefix(self.value(base)?, *length),
+            Expr::Span(lo, hi) => {
+                (*hi <= self.max() && self != Self::Layer3).then(|| RangeSet::of(vec![(*lo, *hi)]))
+            }
+            Expr::Address(family, lo, hi) => {
+                (self == Self::Address(*family)).then(|| RangeSet::of(vec![(*lo, *hi)]))
+            }
             Expr::Range(lo, hi) => Some(RangeSet::of(vec![(self.value(lo)?, self.value(hi)?)])),
             Expr::List(_) | Expr::Binary(..) => self.value(expr).map(RangeSet::one),
             _ => None,

@@ -1,0 +1,38 @@
+//! The packet filter of a live network namespace, or of one in a saved snapshot.
+//!
+//! Input: what the kernel told, as bytes ([`facts::RulesetDump`]), and the interfaces there. Output:
+//! the same form that ruleset files have. It never fails: what could not be read, and what is not
+//! understood, is a note or an unknown in it, so that nothing is certain that is not known.
+
+use std::sync::Arc;
+
+use facts::{Link, Part, RulesetDump};
+
+use crate::ir::{Note, Place, Ruleset};
+use crate::nft;
+
+/// Everything that filters or changes packets in a network namespace with these interfaces.
+#[must_use]
+pub fn ruleset(dump: &RulesetDump, links: &[Link]) -> Ruleset {
+    let mut all = Ruleset::default();
+    if let Some(nftables) = dump.nftables.value() {
+        all.join(nft::parse_netlink(nftables, links));
+    }
+    missing(&mut all, "nftables", &dump.nftables);
+    missing(&mut all, "iptables-legacy", &dump.legacy);
+    missing(&mut all, "ipset", &dump.ipsets);
+    all
+}
+
+/// Notes what could not be read.
+fn missing<T>(all: &mut Ruleset, what: &str, part: &Part<T>) {
+    let place = Place { file: Arc::from(what), line: 0, handle: None };
+    if matches!(part, Part::NotAsked) {
+        let what = format!("nobody looked at {what}");
+        all.notes.push(Note { place: place.clone(), what });
+    }
+    for gap in part.gaps() {
+        let what = format!("{}: {}", gap.what, gap.why);
+        all.notes.push(Note { place: place.clone(), what });
+    }
+}
