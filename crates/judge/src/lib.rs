@@ -9,6 +9,7 @@
 //! * [`holder`]: who holds a row: processes with their units and containers, or the kernel.
 //! * [`target`]: which rows a word of the user means.
 //! * [`finding`]: what is wrong, each with what to do about it.
+//! * [`settings`]: what the kernel's settings are, who set them, and what will become of them.
 //! * [`reach`]: who can reach a row. The firewall is not evaluated yet, and each verdict says so.
 //!
 //! Deliberately absent: prose for the screen and escaping, which are `report`'s.
@@ -25,6 +26,7 @@ pub mod row;
 #[cfg(feature = "sample")]
 pub mod sample;
 pub mod service;
+pub mod settings;
 pub mod target;
 
 pub use judgement::{Judgement, judge};
