@@ -60,7 +60,7 @@ const MANAGETEMPADDR: u32 = 0x100;
 const STABLE_PRIVACY: u32 = 0x800;
 
 /// The addresses of the host but those of loopback.
-pub fn addresses<'a>(subject: &Subject<'a>) -> Vec<Judged<'a>> {
+pub(super) fn addresses<'a>(subject: &Subject<'a>) -> Vec<Judged<'a>> {
     let Some(namespace) = subject.namespace else { return Vec::new() };
     let links = namespace.links.items();
     let all = namespace.addresses.items().iter().filter(|a| !a.address.is_loopback());
@@ -100,7 +100,7 @@ fn kind(address: &Address) -> Kind {
 }
 
 /// Whether the identifier holds a hardware address: `ff:fe` in its middle.
-pub fn is_eui64(ip: Ipv6Addr) -> bool {
+pub(super) fn is_eui64(ip: Ipv6Addr) -> bool {
     matches!(ip.octets(), [_, _, _, _, _, _, _, _, _, _, _, 0xff, 0xfe, _, _, _])
 }
 
@@ -124,7 +124,7 @@ pub struct Chosen<'a> {
 }
 
 /// Which address the host sends from over IPv6.
-pub fn chosen<'a>(subject: &Subject<'a>, all: &[Judged<'a>]) -> Option<Chosen<'a>> {
+pub(super) fn chosen<'a>(subject: &Subject<'a>, all: &[Judged<'a>]) -> Option<Chosen<'a>> {
     let asked = subject.state.sources.iter().find(|chosen| chosen.destination.is_ipv6());
     let own = subject.namespace.is_some_and(|n| n.own);
     if let Some(asked) = asked.filter(|_| own) {
@@ -137,7 +137,7 @@ pub fn chosen<'a>(subject: &Subject<'a>, all: &[Judged<'a>]) -> Option<Chosen<'a
 
 /// RFC 6724, section 5, for a destination of global scope outside of the host's prefixes. Among
 /// addresses of the interface that the default route leads through, where that is known.
-pub fn computed<'a>(subject: &Subject<'a>, all: &[Judged<'a>]) -> Option<Judged<'a>> {
+pub(super) fn computed<'a>(subject: &Subject<'a>, all: &[Judged<'a>]) -> Option<Judged<'a>> {
     let routes = subject.namespace.map_or(&[][..], |n| n.routes.items());
     let default = routes.iter().find(|route| {
         route.destination.len == 0 && route.destination.address.is_ipv6() && route.table == 254

@@ -79,7 +79,7 @@ pub struct Source {
 
 /// A boot.
 #[derive(Debug)]
-pub struct Boot {
+pub(super) struct Boot {
     /// Every source, in the order of their application.
     pub sources: Vec<Source>,
     /// The settings after it.
@@ -90,7 +90,7 @@ pub struct Boot {
 }
 
 /// Plays a boot of the host.
-pub fn boot(subject: &Subject<'_>) -> Boot {
+pub(super) fn boot(subject: &Subject<'_>) -> Boot {
     let paths = known_paths(subject);
     let links: Vec<String> = subject.link_names().into_iter().map(str::to_owned).collect();
     let mut boot = Boot {
@@ -103,6 +103,7 @@ pub fn boot(subject: &Subject<'_>) -> Boot {
     boot.module_options(subject);
     boot.sysctl(subject, &paths);
     boot.ufw(subject);
+    boot.load_lists(subject);
     managers::apply(subject, &mut boot);
     boot.docker(subject);
     boot.commands(subject, &paths);
@@ -114,7 +115,7 @@ pub fn boot(subject: &Subject<'_>) -> Boot {
 /// configured. Of another host those with a known default.
 fn known_paths(subject: &Subject<'_>) -> Vec<String> {
     let mut paths: BTreeSet<String> = subject.now.keys().cloned().collect();
-    let other = subject.now.is_empty();
+    let other = subject.now.is_empty() || subject.configuration.other_host;
     for file in &subject.configuration.files {
         if !matches!(file.kind, ConfigKind::Sysctl | ConfigKind::UfwSysctl | ConfigKind::Commands) {
             continue;
@@ -154,11 +155,8 @@ impl Boot {
         let at = self.sources.len();
         let mut source = source;
         match (&source.effect, &source.value) {
-            (Effect::Applies, Some(value)) => {
-                if !self.kernel.write(&source.path, value, at) {
-                    source.effect = Effect::NoSuchKey;
-                }
-            }
+            (Effect::Applies, Some(value)) if self.kernel.write(&source.path, value, at) => {}
+            (Effect::Applies, Some(_)) => source.effect = Effect::NoSuchKey,
             (Effect::Applies, None) => {
                 self.kernel.doubt(&source.path, "what is written there is not told");
             }
@@ -314,6 +312,14 @@ impl Boot {
                 };
                 self.line(file, entry, &path, Stage::Ufw, effect);
             }
+        }
+    }
+
+    /// IPTABLES_SYSCTL_LOAD_LIST.
+    fn load_lists(&mut self, subject: &Subject<'_>) {
+        for (path, value, file, line) in super::restart::set_at_start(subject) {
+            let (value, stage, effect) = (Some(value), Stage::Service, Effect::Applies);
+            self.apply(Source { path, file, line, value, stage, effect });
         }
     }
 

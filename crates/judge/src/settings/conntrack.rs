@@ -52,7 +52,7 @@ pub struct Table {
 }
 
 /// What is known of it; none where the kernel has no connection tracking now.
-pub fn table(subject: &Subject<'_>) -> Option<Table> {
+pub(super) fn table(subject: &Subject<'_>) -> Option<Table> {
     let number = |name: &str| -> Option<u64> {
         let value = subject.value(&format!("net/netfilter/nf_conntrack_{name}"));
         value?.parse().ok()
@@ -86,19 +86,19 @@ pub fn table(subject: &Subject<'_>) -> Option<Table> {
 }
 
 /// Where the size of the table is set for when it is made.
-pub fn hashsize<'a>(subject: &Subject<'a>) -> Option<(&'a ConfigFile, &'a ConfigEntry)> {
+pub(super) fn hashsize<'a>(subject: &Subject<'a>) -> Option<(&'a ConfigFile, &'a ConfigEntry)> {
     let mut files: Vec<&ConfigFile> = subject.files(ConfigKind::Modprobe).collect();
     files.sort_by_key(|file| file.path.rsplit('/').next());
     let files = files.into_iter().chain(subject.files(ConfigKind::CommandLine));
     let all = files.flat_map(|file| file.entries.iter().map(move |entry| (file, entry)));
-    let mut set =
+    let set =
         all.filter(|(_, entry)| entry.key == "nf_conntrack.hashsize" && entry.value.is_some());
     set.last()
 }
 
 /// The size of the table when the kernel makes it, from its own rule for this version, memory and
 /// `hashsize`; none where one of them is not known.
-pub fn default_max(subject: &Subject<'_>) -> Option<Sizes> {
+pub(super) fn default_max(subject: &Subject<'_>) -> Option<Sizes> {
     let (major, minor) = version(&subject.snapshot.host.kernel)?;
     let page = subject.state.page_bytes.unwrap_or(4096);
     let given = hashsize(subject).and_then(|(_, entry)| entry.value.as_deref()?.parse().ok());
@@ -110,23 +110,21 @@ fn sizes(version: (u32, u32), memory_bytes: u64, page_bytes: u64, hashsize: Opti
     const GIB: u64 = 1 << 30;
     // What a bucket's chain has at most; 5.15 changed both this and the steps.
     let modern = version >= (5, 15);
-    let (factor, wanted) = match hashsize.filter(|size| *size > 0) {
-        Some(size) => (8, size),
-        None => {
-            let by_memory = memory_bytes / 16384 / HEAD_BYTES;
-            let (big, medium, least) =
-                if modern { (262_144, 65_536, 1024) } else { (65_536, 16_384, 32) };
-            // 4.0 made the step at 4 GiB.
-            let has_big = version >= (4, 0);
-            let wanted = if has_big && memory_bytes > 4 * GIB {
-                big
-            } else if memory_bytes > GIB {
-                medium
-            } else {
-                by_memory.max(least)
-            };
-            (if modern { 1 } else { 4 }, wanted)
-        }
+    let (factor, wanted) = if let Some(size) = hashsize.filter(|size| *size > 0) {
+        (8, size)
+    } else {
+        let (big, medium, least) =
+            if modern { (262_144, 65_536, 1024) } else { (65_536, 16_384, 32) };
+        // 4.0 made the step at 4 GiB.
+        let has_big = version >= (4, 0);
+        let wanted = if has_big && memory_bytes > 4 * GIB {
+            big
+        } else if memory_bytes > GIB {
+            medium
+        } else {
+            (memory_bytes / 16384 / HEAD_BYTES).max(least)
+        };
+        (if modern { 1 } else { 4 }, wanted)
     };
     // Whole pages of buckets.
     let buckets = wanted.next_multiple_of((page_bytes / HEAD_BYTES).max(1));
@@ -134,7 +132,7 @@ fn sizes(version: (u32, u32), memory_bytes: u64, page_bytes: u64, hashsize: Opti
 }
 
 /// A default as a value of the kernel's own.
-pub fn held(sizes: Option<&Sizes>, of: impl Fn(&Sizes) -> u64) -> Held {
+pub(super) fn held(sizes: Option<&Sizes>, of: impl Fn(&Sizes) -> u64) -> Held {
     match sizes {
         Some(sizes) => Held::known(of(sizes).to_string()),
         None => Held::unsure("its default follows from the memory and kernel, which are not known"),

@@ -109,7 +109,7 @@ pub enum Joined {
 }
 
 /// How it does for a setting; none where that is not known here.
-pub fn joined(of: OfLink<'_>) -> Option<Joined> {
+pub(super) fn joined(of: OfLink<'_>) -> Option<Joined> {
     Some(match (of.ipv6, of.name) {
         (false, "rp_filter" | "arp_ignore" | "arp_announce") => Joined::Larger,
         (
@@ -125,9 +125,9 @@ pub fn joined(of: OfLink<'_>) -> Option<Joined> {
             | "src_valid_mark"
             | "promote_secondaries",
         ) => Joined::Either,
-        (false, "accept_source_route" | "bc_forwarding" | "mc_forwarding") => Joined::Both,
+        (false, "accept_source_route" | "bc_forwarding" | "mc_forwarding")
+        | (true, "accept_source_route" | "seg6_enabled") => Joined::Both,
         (_, "forwarding") | (true, "disable_ipv6" | "addr_gen_mode") => Joined::Written,
-        (true, "accept_source_route" | "seg6_enabled") => Joined::Both,
         (
             true,
             "use_tempaddr" | "accept_ra" | "autoconf" | "accept_redirects" | "temp_prefered_lft"
@@ -138,7 +138,7 @@ pub fn joined(of: OfLink<'_>) -> Option<Joined> {
 }
 
 /// What counts on an interface, from what `all`, the interface and its `forwarding` say.
-pub fn effective(of: OfLink<'_>, all: i64, own: i64, forwards: bool) -> Option<i64> {
+pub(super) fn effective(of: OfLink<'_>, all: i64, own: i64, forwards: bool) -> Option<i64> {
     let either = i64::from(all != 0 || own != 0);
     let both = i64::from(all != 0 && own != 0);
     // IN_DEV_RX_REDIRECTS of include/linux/inetdevice.h.
@@ -156,7 +156,7 @@ pub fn effective(of: OfLink<'_>, all: i64, own: i64, forwards: bool) -> Option<i
 }
 
 /// The module that a setting comes with, where it may not be there at first.
-pub fn module_of(path: &str) -> Option<&'static str> {
+pub(super) fn module_of(path: &str) -> Option<&'static str> {
     if path.starts_with("net/netfilter/nf_conntrack") || path == "net/nf_conntrack_max" {
         Some("nf_conntrack")
     } else if path.starts_with("net/bridge/bridge-nf-") {
@@ -167,7 +167,7 @@ pub fn module_of(path: &str) -> Option<&'static str> {
 }
 
 /// The default of a setting, where it is the same on all hosts.
-pub fn default_of(path: &str) -> Option<&'static str> {
+pub(super) fn default_of(path: &str) -> Option<&'static str> {
     if let Some(of) = key::of_link(path) {
         let table = if of.ipv6 { LINK_DEFAULTS_V6 } else { LINK_DEFAULTS_V4 };
         let (_, all, default) = table.iter().find(|(name, _, _)| *name == of.name)?;

@@ -80,15 +80,12 @@ fn class(pattern: &[char], c: char) -> Option<usize> {
     let mut at = 0_usize;
     while let Some(first) = members.get(at) {
         let dash = members.get(at.saturating_add(1)) == Some(&'-');
-        match members.get(at.saturating_add(2)).filter(|_| dash) {
-            Some(last) => {
-                has |= (*first..=*last).contains(&c);
-                at = at.saturating_add(3);
-            }
-            None => {
-                has |= *first == c;
-                at = at.saturating_add(1);
-            }
+        if let Some(last) = members.get(at.saturating_add(2)).filter(|_| dash) {
+            has |= (*first..=*last).contains(&c);
+            at = at.saturating_add(3);
+        } else {
+            has |= *first == c;
+            at = at.saturating_add(1);
         }
     }
     (has != negated).then_some(end.saturating_add(2))

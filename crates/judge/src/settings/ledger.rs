@@ -3,7 +3,6 @@
 use super::boot::{Boot, Effect, Source, Stage};
 use super::kernel::{self, Joined};
 use super::key;
-use super::modules;
 use super::subject::Subject;
 
 /// What is known of a setting.
@@ -60,7 +59,7 @@ pub enum Because {
 }
 
 /// The ledger of every setting that is there, or that something sets.
-pub fn all(subject: &Subject<'_>, boot: &Boot) -> Vec<Ledger> {
+pub(super) fn all(subject: &Subject<'_>, boot: &Boot) -> Vec<Ledger> {
     let mut paths: Vec<&str> = subject.now.keys().map(String::as_str).collect();
     let sourced = boot.sources.iter().map(|source| source.path.as_str());
     paths.extend(sourced.filter(|path| path.starts_with("net/")));
@@ -159,8 +158,11 @@ fn owner(
         }
         _ => kernel::default_of(path).map(str::to_owned),
     };
+    // The kernel gives the loopback interface values of its own.
+    let of_loopback = path.contains("/conf/lo/");
     match default {
         Some(default) if key::same_value(&default, now) => Owner::Default,
+        Some(_) if of_loopback => Owner::Unknown,
         Some(_) if subject.configuration.container.is_some() => Owner::Unknown,
         Some(_) => Owner::ByHand,
         None => Owner::Unknown,
@@ -207,9 +209,4 @@ impl Ledger {
     pub fn is_of_interest(&self) -> bool {
         !self.sources.is_empty() || matches!(self.owner, Owner::ByHand) || self.changes()
     }
-}
-
-/// Where a setting of a module is told to be there in time.
-pub fn modules_file(subject: &Subject<'_>, module: &str) -> Option<String> {
-    modules::loaded_early(subject, module)
 }

@@ -26,7 +26,7 @@ pub enum Manager<'a> {
 }
 
 /// Who configures an interface.
-pub fn of<'a>(subject: &Subject<'a>, link: &Link) -> Manager<'a> {
+pub(super) fn of<'a>(subject: &Subject<'a>, link: &Link) -> Manager<'a> {
     let index = link.index.0.to_string();
     let state = |kind| subject.files(kind).find(|f| f.path.rsplit('/').next() == Some(&index));
     if let Some(state) = state(ConfigKind::NetworkManagerDevice) {

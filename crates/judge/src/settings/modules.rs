@@ -12,7 +12,7 @@ const EARLY_FIREWALLS: [&str; 4] =
     ["nftables.service", "netfilter-persistent.service", "ufw.service", "ferm.service"];
 
 /// Whether a part of the kernel is no module on this host.
-pub fn is_builtin(subject: &Subject<'_>, module: &str) -> bool {
+pub(super) fn is_builtin(subject: &Subject<'_>, module: &str) -> bool {
     if subject.state.builtin.iter().any(|name| name == module) {
         return true;
     }
@@ -23,7 +23,7 @@ pub fn is_builtin(subject: &Subject<'_>, module: &str) -> bool {
 }
 
 /// The file that has a module loaded before settings are set.
-pub fn loaded_early(subject: &Subject<'_>, module: &str) -> Option<String> {
+pub(super) fn loaded_early(subject: &Subject<'_>, module: &str) -> Option<String> {
     let pulls = |name: &str| {
         name == module
             // These need it.
@@ -44,7 +44,7 @@ pub fn loaded_early(subject: &Subject<'_>, module: &str) -> Option<String> {
 }
 
 /// The rule of udev that sets the module's settings when it appears.
-pub fn set_by_udev(subject: &Subject<'_>, module: &str, path: &str) -> bool {
+pub(super) fn set_by_udev(subject: &Subject<'_>, module: &str, path: &str) -> bool {
     subject.files(ConfigKind::Udev).flat_map(|file| &file.entries).any(|entry| {
         let prefixes = entry.value.as_deref().unwrap_or_default();
         let covers = prefixes.is_empty()
@@ -54,7 +54,7 @@ pub fn set_by_udev(subject: &Subject<'_>, module: &str, path: &str) -> bool {
 }
 
 /// What a line of sysctl.d does at boot whose key comes with a module.
-pub fn at_boot(subject: &Subject<'_>, module: &'static str, path: &str) -> Effect {
+pub(super) fn at_boot(subject: &Subject<'_>, module: &'static str, path: &str) -> Effect {
     let early = is_builtin(subject, module)
         || loaded_early(subject, module).is_some()
         || set_by_udev(subject, module, path);

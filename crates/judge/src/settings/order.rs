@@ -6,7 +6,7 @@ use super::key;
 
 /// Who reads the files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reader {
+pub(super) enum Reader {
     /// systemd-sysctl.service(8), at boot.
     Systemd,
     /// `sysctl --system` of procps, by hand or from a script.
@@ -24,11 +24,11 @@ const FOLDERS_PROCPS: [&str; 4] =
     ["/run/sysctl.d", "/etc/sysctl.d", "/usr/local/lib/sysctl.d", "/usr/lib/sysctl.d"];
 
 /// The file of old.
-pub const SYSCTL_CONF: &str = "/etc/sysctl.conf";
+pub(super) const SYSCTL_CONF: &str = "/etc/sysctl.conf";
 
 /// An assignment that counts for a reader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Line<'a> {
+pub(super) struct Line<'a> {
     /// The file.
     pub file: &'a ConfigFile,
     /// The position of the line in [`ConfigFile::entries`].
@@ -37,7 +37,7 @@ pub struct Line<'a> {
 
 /// Why a file does not count for a reader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NotRead<'a> {
+pub(super) enum NotRead<'a> {
     /// One of the same name in another folder takes its place.
     Masked(&'a str),
     /// This reader does not look there.
@@ -45,7 +45,7 @@ pub enum NotRead<'a> {
 }
 
 /// The files that a reader reads, in its order.
-pub fn files(configuration: &Configuration, reader: Reader) -> Vec<&ConfigFile> {
+pub(super) fn files(configuration: &Configuration, reader: Reader) -> Vec<&ConfigFile> {
     let mut read: Vec<&ConfigFile> = Vec::new();
     let sysctl = || configuration.files.iter().filter(|f| f.kind == ConfigKind::Sysctl);
     let conf = sysctl().find(|f| f.path == SYSCTL_CONF);
@@ -71,7 +71,7 @@ pub fn files(configuration: &Configuration, reader: Reader) -> Vec<&ConfigFile> 
 }
 
 /// Why a reader does not read a file; none if it does.
-pub fn not_read<'a>(
+pub(super) fn not_read<'a>(
     configuration: &'a Configuration,
     file: &ConfigFile,
     reader: Reader,
@@ -100,7 +100,7 @@ pub fn not_read<'a>(
 }
 
 /// Whether a file of sysctl.d is a link to `/etc/sysctl.conf`, as Debian and Red Hat have it.
-pub fn leads_to_conf(file: &ConfigFile, folders: [&str; 4]) -> bool {
+pub(super) fn leads_to_conf(file: &ConfigFile, folders: [&str; 4]) -> bool {
     file.kind == ConfigKind::Sysctl
         && folders.iter().any(|folder| file.path.starts_with(&format!("{folder}/")))
         && file
@@ -118,7 +118,7 @@ fn name(path: &str) -> &str {
 /// An assignment takes the place of earlier ones of the same key, and its place in the order; a key
 /// that is set by its name, or excluded (`-key`), is not set by a pattern, wherever that stands
 /// (systemd `src/sysctl/sysctl.c`, `parse_file`, `apply_glob_option_with_prefix`).
-pub fn writes<'a>(
+pub(super) fn writes<'a>(
     configuration: &'a Configuration,
     reader: Reader,
     known: &[&str],
@@ -154,12 +154,12 @@ pub fn writes<'a>(
 
 impl<'a> Line<'a> {
     /// What it sets the key to.
-    pub fn value(&self) -> Option<&'a str> {
+    pub(super) fn value(&self) -> Option<&'a str> {
         self.file.entries.get(self.entry)?.value.as_deref()
     }
 
     /// Its number.
-    pub fn number(&self) -> u32 {
+    pub(super) fn number(&self) -> u32 {
         self.file.entries.get(self.entry).map_or(0, |entry| entry.line)
     }
 }

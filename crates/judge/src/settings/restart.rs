@@ -45,7 +45,7 @@ pub struct Restart {
 }
 
 /// The restarts that are possible on the host.
-pub fn restarts(subject: &Subject<'_>) -> Vec<Restart> {
+pub(super) fn restarts(subject: &Subject<'_>) -> Vec<Restart> {
     let mut found = Vec::new();
     for family in [Family::Ipv4, Family::Ipv6] {
         found.extend(init_script(subject, family));
@@ -330,6 +330,24 @@ fn changed(
         changed.dedup_by(|a, b| a.0 == b.0);
     }
     changed
+}
+
+/// What the scripts that start at boot set, once the module is there.
+pub(super) fn set_at_start(subject: &Subject<'_>) -> Vec<(String, String, String, u32)> {
+    let mut set = Vec::new();
+    for family in [Family::Ipv6, Family::Ipv4] {
+        let Some(script) = script(subject, family).filter(|_| subject.is_enabled(family.service()))
+        else {
+            continue;
+        };
+        let Some((_, (file, line))) = variable(subject, family, "SYSCTL_LOAD_LIST") else {
+            continue;
+        };
+        for (path, value) in set_again(subject, family, script) {
+            set.push((path, value, file.clone(), line));
+        }
+    }
+    set
 }
 
 /// The lines that the script sets again: of the files that it searches, those that hold one of the

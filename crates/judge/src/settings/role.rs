@@ -48,7 +48,7 @@ const DESKTOPS: [&str; 5] =
     ["display-manager.service", "gdm.service", "gdm3.service", "sddm.service", "lightdm.service"];
 
 /// The role of a host and what tells it.
-pub fn role(subject: &Subject<'_>) -> (Role, String) {
+pub(super) fn role(subject: &Subject<'_>) -> (Role, String) {
     let has = |unit: &&&str| subject.is_enabled(unit) || subject.is_active(unit) == Some(true);
     if let Some(unit) = ENGINES.iter().find(has) {
         return (Role::ContainerHost, (*unit).to_owned());

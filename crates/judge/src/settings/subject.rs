@@ -8,7 +8,7 @@ use facts::{
 
 /// What is known of the host.
 #[derive(Clone, Copy, Debug)]
-pub struct Subject<'a> {
+pub(super) struct Subject<'a> {
     /// Everything.
     pub snapshot: &'a Snapshot,
     /// Its files.
@@ -46,7 +46,7 @@ static NO_SETTINGS: BTreeMap<String, String> = BTreeMap::new();
 impl<'a> Subject<'a> {
     /// The host of a snapshot: its own namespace, or where that could not be looked into the one
     /// that whyopen ran in.
-    pub fn of(snapshot: &'a Snapshot) -> Self {
+    pub(super) fn of(snapshot: &'a Snapshot) -> Self {
         let all = snapshot.namespaces.items();
         let readable = |n: &&NetNamespace| n.settings.value().is_some();
         let host = all.iter().find(|n| n.host).filter(readable);
@@ -62,55 +62,54 @@ impl<'a> Subject<'a> {
     }
 
     /// A setting now.
-    pub fn value(&self, path: &str) -> Option<&'a str> {
+    pub(super) fn value(&self, path: &str) -> Option<&'a str> {
         self.now.get(path).map(String::as_str)
     }
 
     /// A setting now, as a number.
-    pub fn number(&self, path: &str) -> Option<i64> {
+    pub(super) fn number(&self, path: &str) -> Option<i64> {
         self.value(path)?.parse().ok()
     }
 
     /// The interfaces.
-    pub fn links(&self) -> &'a [Link] {
+    pub(super) fn links(&self) -> &'a [Link] {
         self.namespace.map_or(&[], |n| n.links.items())
     }
 
     /// The interfaces that have settings, by name.
-    pub fn link_names(&self) -> BTreeSet<&'a str> {
+    pub(super) fn link_names(&self) -> BTreeSet<&'a str> {
         let paths = self.now.keys().filter_map(|path| super::key::of_link(path));
         paths.map(|of| of.link).filter(|link| !matches!(*link, "all" | "default")).collect()
     }
 
     /// The files of a kind.
-    pub fn files(&self, kind: ConfigKind) -> impl Iterator<Item = &'a ConfigFile> + use<'a> {
+    pub(super) fn files(&self, kind: ConfigKind) -> impl Iterator<Item = &'a ConfigFile> + use<'a> {
         self.configuration.files.iter().filter(move |file| file.kind == kind)
     }
 
     /// A file by its path.
-    pub fn file(&self, path: &str) -> Option<&'a ConfigFile> {
+    pub(super) fn file(&self, path: &str) -> Option<&'a ConfigFile> {
         self.configuration.files.iter().find(|file| file.path == path)
     }
 
     /// Whether a unit or init script starts at boot.
-    pub fn is_enabled(&self, unit: &str) -> bool {
+    pub(super) fn is_enabled(&self, unit: &str) -> bool {
         let script = unit.trim_end_matches(".service");
         self.configuration.enabled.iter().any(|name| name == unit || name == script)
     }
 
     /// Whether a unit runs now; none where that is not known.
-    pub fn is_active(&self, unit: &str) -> Option<bool> {
+    pub(super) fn is_active(&self, unit: &str) -> Option<bool> {
         self.configuration.active.as_ref().map(|all| all.iter().any(|name| name == unit))
-    }
-
-    /// Whether a program of this name holds a socket, as far as processes are known.
-    pub fn runs(&self, comm: &str) -> bool {
-        self.snapshot.processes.items().iter().any(|process| process.comm == comm)
     }
 }
 
 /// The last value of a key in a file, in any section or in this one.
-pub fn last<'f>(file: &'f ConfigFile, section: Option<&str>, key: &str) -> Option<&'f ConfigEntry> {
+pub(super) fn last<'f>(
+    file: &'f ConfigFile,
+    section: Option<&str>,
+    key: &str,
+) -> Option<&'f ConfigEntry> {
     file.entries
         .iter()
         .rev()

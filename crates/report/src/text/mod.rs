@@ -13,6 +13,7 @@ mod lines;
 mod missing;
 mod overview;
 mod page;
+mod settings;
 mod table;
 
 use crate::escape::Text;
@@ -21,6 +22,7 @@ pub use detail::detail;
 pub use missing::{not_found, note};
 pub use overview::overview;
 pub use page::Screen;
+pub use settings::{ledgers, settings};
 
 /// What to show, and how.
 #[derive(Clone, Debug)]

@@ -31,7 +31,7 @@ pub(super) fn read(tree: &Tree, depth: Depth) -> Part<Configuration> {
     reading.ufw();
     let Reading { mut files, denied, mut gaps, .. } = reading;
     files.sort_unstable();
-    files.dedup_by(|a, b| a.path == b.path);
+    files.dedup_by(|a, b| a.path == b.path && a.kind == b.kind);
     if !denied.is_empty() {
         let what = format!("configuration of kernel settings: {}", listed(&denied));
         gaps.push(Gap::new(what, "open: permission denied").remedied_by(Remedy::Root));
@@ -49,11 +49,11 @@ pub(super) fn read(tree: &Tree, depth: Depth) -> Part<Configuration> {
 
 /// Some names, and how many more.
 fn listed(names: &[String]) -> String {
-    let mut text = names.iter().take(3).map(String::as_str).collect::<Vec<_>>().join(", ");
-    if names.len() > 3 {
-        text.push_str(&format!(" and {} more", names.len().saturating_sub(3)));
+    let text = names.iter().take(3).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(3) {
+        0 => text,
+        more => format!("{text} and {more} more"),
     }
-    text
 }
 
 struct Reading<'t> {
@@ -65,6 +65,10 @@ struct Reading<'t> {
 
 impl Reading<'_> {
     fn place(&mut self, place: &Place) {
+        // Where /lib is a link, its files are those of /usr/lib.
+        if place.path.starts_with("/lib/") && self.tree.link("/lib").is_some() {
+            return;
+        }
         if !place.folder {
             return self.file(place, place.path);
         }
@@ -129,7 +133,7 @@ fn enabled(tree: &Tree) -> Vec<String> {
     let mut units = Vec::new();
     for folder in UNIT_FOLDERS {
         for name in tree.names(folder).unwrap_or_default() {
-            if name.ends_with(".wants") || name.ends_with(".requires") {
+            if matches!(name.rsplit_once('.'), Some((_, "wants" | "requires"))) {
                 units.extend(tree.names(&format!("{folder}/{name}")).unwrap_or_default());
             }
         }
@@ -152,13 +156,12 @@ fn active(tree: &Tree) -> Option<Vec<String>> {
 }
 
 fn init(tree: &Tree) -> Init {
-    let there = |path: &&str| tree.exists(path);
     if ["/run/systemd/system", "/usr/lib/systemd/systemd", "/lib/systemd/systemd"]
         .iter()
-        .any(|path| there(&path))
+        .any(|path| tree.exists(path))
     {
         Init::Systemd
-    } else if ["/etc/rc.d/rc.sysinit", "/etc/rc.sysinit"].iter().any(|path| there(&path)) {
+    } else if ["/etc/rc.d/rc.sysinit", "/etc/rc.sysinit"].iter().any(|path| tree.exists(path)) {
         Init::RcSysinit
     } else {
         Init::Unknown

@@ -5,6 +5,7 @@ use facts::ConfigKind;
 use super::syntax::{self, Parsed};
 
 /// A file, or the files of a folder.
+#[derive(Clone, Copy)]
 pub(super) struct Place {
     pub(super) kind: ConfigKind,
     pub(super) path: &'static str,

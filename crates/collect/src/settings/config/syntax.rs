@@ -394,6 +394,10 @@ fn command(parsed: &mut Parsed, number: u32, section: &str, line: &str) {
                 }
                 None if matches!(*word, "-p" | "--load" | "--system") => {
                     let file = rest.clone().next().map(|(_, file)| *file);
+                    if file == Some("-") {
+                        // What another command prints.
+                        continue;
+                    }
                     let file = file.filter(|file| *word != "--system" && file.starts_with('/'));
                     parsed.add(number, "sysctl", word, file);
                 }

@@ -37,7 +37,13 @@ impl Tree {
     }
 
     fn open_at(&self, path: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
-        let flags = flags | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+        // openat2(2) refuses flags that O_PATH has no use for.
+        let reads = if flags.contains(OFlags::PATH) {
+            OFlags::empty()
+        } else {
+            OFlags::NONBLOCK | OFlags::NOCTTY
+        };
+        let flags = flags | OFlags::CLOEXEC | reads;
         if self.own {
             return openat(CWD, path, flags, Mode::empty());
         }

@@ -15,16 +15,18 @@ pub(super) fn find(_subject: &Subject<'_>, settings: &Settings<'_>, found: &mut 
             continue;
         }
         let plural = |n: usize| if n == 1 { "setting" } else { "settings" };
-        let mut text = format!(
-            "a restart of {} {} {count} {} of connection tracking",
+        let flows = restart.flows.map(|flows| {
+            let word = if surely { "drops" } else { "may drop" };
+            format!(" and {word} {flows} tracked flows, yours too")
+        });
+        let text = format!(
+            "a restart of {} {} {count} {} of connection tracking{}: {}",
             restart.service,
             if surely { "resets" } else { "may reset" },
-            plural(count)
+            plural(count),
+            flows.unwrap_or_default(),
+            restart.because
         );
-        if let Some(flows) = restart.flows {
-            text.push_str(&format!(" and forgets {flows} tracked flows, yours too"));
-        }
-        text.push_str(&format!(": {}", restart.because));
         let (mut action, mut lines) = (String::new(), Vec::new());
         if let Some((file, number)) = &restart.decided_by {
             let name = if restart.service == "ip6tables" { "IP6TABLES_" } else { "IPTABLES_" };

@@ -146,7 +146,7 @@ fn ports_that_may_be_taken(subject: &Subject<'_>, found: &mut Vec<Found>) {
                 && s.state == facts::State::Listen
                 && !s.local.address.is_loopback()
         })
-        .filter_map(|s| s.port())
+        .filter_map(facts::Socket::port)
         .filter(|Port(port)| (first..=last).contains(port) && !is_reserved(*port))
         .map(|port| port.0)
         // A port that was given, not chosen, differs each time: only registered ones are pinned.
@@ -187,7 +187,7 @@ fn queue_limit(subject: &Subject<'_>, found: &mut Vec<Found>) {
             && socket.queue.max == limit
             && socket.queue.now > socket.queue.max
     });
-    let Some(Port(port)) = full.and_then(|socket| socket.port()) else { return };
+    let Some(Port(port)) = full.and_then(facts::Socket::port) else { return };
     let wanted = limit.saturating_mul(2).to_string();
     found.push(
         Says {
