@@ -28,7 +28,6 @@ pub(crate) const ALL: &[Target] = &[
     target("btf", holders::btf),
     target("config_file", evidence::config),
     target("config_tables", evidence::tables),
-    target("configuration", settings::configuration),
     target("containers_storage", owners::containers_storage),
     target("docker_config", owners::docker_config),
     target("dpkg_diversions", owners::dpkg_diversions),
@@ -36,9 +35,7 @@ pub(crate) const ALL: &[Target] = &[
     target("dpkg_status", owners::dpkg_status),
     target("generic_message", sockets::generic_message),
     target("inet_diag_message", sockets::inet_diag_message),
-    target("kernel_state", settings::kernel_state),
     target("link_settings", settings::link_settings),
-    target("ipset", ipset),
     target("ipset_messages", collect::ipset::fuzz),
     target("legacy_table", legacy_table),
     target("mountinfo", holders::mountinfo),
@@ -94,20 +91,6 @@ fn nftables_dump(bytes: &[u8]) {
 /// A ruleset in any of its forms.
 fn ruleset(bytes: &[u8]) {
     let _ = netfilter::rules::load(&[("fuzz", bytes)]);
-}
-
-/// A set of ipset(8) as it is listed, and a match that asks it.
-fn ipset(bytes: &[u8]) {
-    use netfilter::ir::Family;
-    let Some((sides, messages)) = bytes.split_first() else { return };
-    let messages = facts::Blob(messages.to_vec());
-    let set = facts::IpsetDump { name: "set".to_owned(), index: 0, messages };
-    let sets = netfilter::ipset::Ipsets::of(&[set]);
-    let data = [0, 0, 3, *sides];
-    for family in [Family::Ipv4, Family::Ipv6] {
-        let extension = netfilter::xt::Extension { family, name: "set", revision: 1, data: &data };
-        let _ = netfilter::xt::matching(&extension, &sets);
-    }
 }
 
 /// A table of iptables-legacy: its family, its hooks, its entries.

@@ -27,7 +27,6 @@ mod part;
 mod process;
 mod routing;
 mod ruleset;
-mod settings;
 mod snapshot;
 mod socket;
 
@@ -47,10 +46,6 @@ pub use owner::{Container, Package, PublishedPort, SystemdUnit, User};
 pub use part::{Gap, Part, Remedy};
 pub use process::{Executable, Holder, Process};
 pub use routing::{NextHop, Prefix, Route, RouteKind, RoutingRule, RuleAction};
-pub use ruleset::{IpsetDump, LegacyTable, NftablesDump, RulesetDump};
-pub use settings::{
-    ChosenSource, ConfigEntry, ConfigFile, ConfigKind, Configuration, Conntrack, Denial, Init,
-    KernelState, Module,
-};
+pub use ruleset::{IpsetDump, LegacyTable, NftablesDump, RulesetDump, RulesetText};
 pub use snapshot::{FORMAT, LoadError, Snapshot};
 pub use socket::{Endpoint, Family, KernelOwner, Kind, Protocol, Queue, Socket, State};

@@ -1,5 +1,6 @@
 //! How a network namespace routes: its tables of routes, and the rules that choose among them.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
@@ -28,6 +29,12 @@ impl Prefix {
         // A shift by all 128 bits leaves nothing to compare.
         let network = |bits: u128| bits.checked_shr(host_bits).unwrap_or(0);
         width == other && network(own) == network(asked)
+    }
+}
+
+impl fmt::Display for Prefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.address, self.len)
     }
 }
 

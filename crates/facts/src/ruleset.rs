@@ -25,6 +25,19 @@ pub struct RulesetDump {
     /// the order in which it calls them.
     #[serde(default)]
     pub hooks: Part<Blob>,
+    /// Rulesets as text, in addition to what the kernel told. The collector reads none; a snapshot
+    /// that was made by hand may have them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub texts: Vec<RulesetText>,
+}
+
+/// A ruleset as text, in one of the forms that the tools print.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct RulesetText {
+    /// What to call it: the name of its file.
+    pub name: String,
+    /// What `nft list ruleset`, `iptables-save` or `ip6tables-save` printed.
+    pub text: String,
 }
 
 /// nftables as nfnetlink told it: whole messages with their headers (`struct nlmsghdr`), each

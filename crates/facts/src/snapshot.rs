@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Answer, Cgroup, CgroupId, CgroupPrograms, Collector, Configuration, Container, Evidence, Gap,
-    Holder, Host, Inode, KernelOwner, KernelState, NetNamespace, NetnsId, Package, Part, Pid,
-    Placement, Process, Question, Socket, SystemdUnit, Uid, User,
+    Answer, Cgroup, CgroupId, CgroupPrograms, Collector, Container, Evidence, Gap, Holder, Host,
+    Inode, KernelOwner, NetNamespace, NetnsId, Package, Part, Pid, Placement, Process, Question,
+    Socket, SystemdUnit, Uid, User,
 };
 
 /// The version of the snapshot's format. It grows only when an older reader would misunderstand a
@@ -63,12 +63,6 @@ pub struct Snapshot {
     /// What the host was asked about its services, sorted by question.
     #[serde(default)]
     pub evidence: Part<Vec<Evidence>>,
-    /// The files that configure the kernel's settings.
-    #[serde(default)]
-    pub configuration: Part<Configuration>,
-    /// Connection tracking, modules, security modules.
-    #[serde(default)]
-    pub kernel_state: Part<KernelState>,
     /// What was missing and belongs to no part above.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gaps: Vec<Gap>,
@@ -116,8 +110,6 @@ impl Snapshot {
             packages: Part::NotAsked,
             users: Part::NotAsked,
             evidence: Part::NotAsked,
-            configuration: Part::NotAsked,
-            kernel_state: Part::NotAsked,
             gaps: Vec::new(),
         }
     }
@@ -245,6 +237,27 @@ impl Snapshot {
         at.ok().and_then(|at| all.get(at)).map_or(NOT_ASKED, |known| &known.answer)
     }
 
+    /// The gaps that can hide a socket or who holds it.
+    pub fn gaps_of_sockets(&self) -> Vec<Gap> {
+        let namespaces = self.namespaces.items().iter();
+        let mut gaps: Vec<Gap> =
+            namespaces.flat_map(|namespace| namespace.sockets.gaps()).cloned().collect();
+        for part in [
+            self.namespaces.gaps(),
+            self.sockets.gaps(),
+            self.holders.gaps(),
+            self.kernel_owners.gaps(),
+            self.processes.gaps(),
+            self.cgroups.gaps(),
+            self.units.gaps(),
+            self.containers.gaps(),
+            &self.gaps,
+        ] {
+            gaps.extend_from_slice(part);
+        }
+        gaps
+    }
+
     /// Every gap of every part, in the order of the parts.
     pub fn all_gaps(&self) -> Vec<Gap> {
         let mut gaps: Vec<Gap> = Vec::new();
@@ -276,8 +289,6 @@ impl Snapshot {
             self.packages.gaps(),
             self.users.gaps(),
             self.evidence.gaps(),
-            self.configuration.gaps(),
-            self.kernel_state.gaps(),
             &self.gaps,
         ] {
             gaps.extend_from_slice(part);

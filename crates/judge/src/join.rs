@@ -54,6 +54,9 @@ pub(crate) fn join<'a>(
         rows.push(row);
     }
     rows.sort_by(row::order);
+    for (at, row) in rows.iter_mut().enumerate() {
+        row.at = at;
+    }
     Joined { rows, holdings }
 }
 

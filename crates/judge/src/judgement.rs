@@ -1,15 +1,17 @@
 //! The judgement: every row with its holders.
 
+use std::cell::OnceCell;
 use std::collections::HashSet;
 
-use facts::{Gap, Inode, NetnsId, Part, Pid, Snapshot, Socket, State};
+use facts::{CgroupId, Gap, Inode, NetnsId, Part, Pid, Snapshot, Socket, State};
 
 use crate::finding::{self, Finding};
+use crate::firewall::Firewall;
 use crate::holder::{Creator, Held, Holding, ProcessHolder};
 use crate::join::{self, Holders, Joined};
 use crate::namespace::{self, Namespace};
 use crate::place::{Place, Places};
-use crate::reach::{self, Reach, SOCKETS_ONLY, Wire};
+use crate::reach::{self, Home, Reach, Reaches, Reason, SOCKETS_ONLY, Wire};
 use crate::row::Row;
 
 /// What a snapshot means.
@@ -21,13 +23,13 @@ pub struct Judgement<'a> {
     pub namespaces: Vec<Namespace<'a>>,
     /// Every row, in the order of the screen.
     pub rows: Vec<Row<'a>>,
-    /// What is wrong, the worst first.
-    pub findings: Vec<Finding>,
     /// What could not be read or judged.
     pub gaps: Vec<Gap>,
     holdings: Vec<Holding<'a>>,
     descriptors: Holders<'a>,
     places: Places<'a>,
+    reaches: Reaches,
+    findings: OnceCell<Vec<Finding>>,
 }
 
 /// Judges a snapshot.
@@ -37,18 +39,27 @@ pub fn judge(snapshot: &Snapshot) -> Judgement<'_> {
     let descriptors = Holders::of(snapshot);
     let Joined { rows, holdings } = join::join(snapshot, &namespaces, &places, &descriptors);
     let gaps = gaps(snapshot);
-    let findings = Vec::new();
-    let mut judgement =
-        Judgement { snapshot, namespaces, rows, findings, gaps, holdings, descriptors, places };
-    judgement.findings = finding::all(&judgement);
-    judgement
+    let reaches = Reaches::of(&rows, namespaces.len());
+    Judgement {
+        snapshot,
+        namespaces,
+        rows,
+        gaps,
+        holdings,
+        descriptors,
+        places,
+        reaches,
+        findings: OnceCell::new(),
+    }
 }
 
 /// What was not read, and what this version does not judge yet.
 fn gaps(snapshot: &Snapshot) -> Vec<Gap> {
     let mut gaps = snapshot.all_gaps();
     let because = |reason| if snapshot.collector.sockets_only { SOCKETS_ONLY } else { reason };
-    gaps.push(Gap::new("who can reach each socket", because(reach::NOT_EVALUATED)));
+    if snapshot.collector.sockets_only {
+        gaps.push(Gap::new("who can reach each socket", SOCKETS_ONLY));
+    }
     gaps.push(Gap::new("what is open after a boot", because(reach::AFTER_BOOT_NOT_EVALUATED)));
     let mut seen = HashSet::new();
     gaps.retain(|gap| seen.insert(gap.clone()));
@@ -56,11 +67,39 @@ fn gaps(snapshot: &Snapshot) -> Vec<Gap> {
 }
 
 impl<'a> Judgement<'a> {
-    /// What is known of the reach of a row over a family; none where that family cannot arrive.
-    pub fn reach(&self, row: &Row<'_>, wire: Wire) -> Option<Reach> {
-        let reach = reach::of(row.socket, wire)?;
-        let unasked = self.snapshot.collector.sockets_only;
-        Some(if unasked { Reach { because: SOCKETS_ONLY, ..reach } } else { reach })
+    /// What is wrong, the worst first. Found when it is first asked for, since much has to be judged
+    /// for it.
+    pub fn findings(&self) -> &[Finding] {
+        self.findings.get_or_init(|| finding::all(self))
+    }
+
+    /// Who can reach a row over a family; none where that family cannot arrive. Rows that have much
+    /// in common are evaluated together, when the first of them is asked about.
+    pub fn reach(&self, row: &Row<'_>, wire: Wire) -> Option<&Reach> {
+        self.reaches.get(self, row.at, wire)
+    }
+
+    /// What there is to say of the packet filter of a namespace, by its position; none where it was
+    /// not read.
+    pub fn firewall(&self, namespace: usize) -> Option<Firewall> {
+        let home = self.home(namespace)?;
+        home.unread.is_empty().then(|| Firewall::of(&home.ruleset))
+    }
+
+    /// The packet filter and routes of a namespace, by its position.
+    pub(crate) fn home(&self, namespace: usize) -> Option<&Home> {
+        self.reaches.home(self, namespace)
+    }
+
+    /// Why a row's reach over a family is what it is, in full.
+    pub fn reason(&self, row: &Row<'_>, wire: Wire) -> Option<Reason> {
+        let (evaluated, place) = self.reaches.evaluated(self, row.at, wire)?;
+        reach::reason(self, row, wire, (evaluated, place))
+    }
+
+    /// The unit of a cgroup, as its path tells.
+    pub(crate) fn unit_of_cgroup(&self, id: CgroupId) -> Option<&str> {
+        self.places.cgroup(id)?.unit()
     }
 
     /// Why it is unknown whether anything is open after a boot.

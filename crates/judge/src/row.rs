@@ -41,6 +41,8 @@ pub struct Row<'a> {
     pub service: Option<&'static Service>,
     /// The position of its namespace in [`Judgement::namespaces`](crate::Judgement::namespaces).
     pub namespace: usize,
+    /// Its own position in [`Judgement::rows`](crate::Judgement::rows).
+    pub(crate) at: usize,
     pub(crate) holdings: Range<usize>,
     /// The sockets that no process is known to hold, one for each user and cgroup that made them.
     pub(crate) unheld: Vec<&'a Socket>,
@@ -58,6 +60,11 @@ pub(crate) fn same(a: &Socket, b: &Socket) -> bool {
 }
 
 impl Row<'_> {
+    /// Its position in [`Judgement::rows`](crate::Judgement::rows).
+    pub fn at(&self) -> usize {
+        self.at
+    }
+
     /// Its port, where its protocol has ports.
     pub fn port(&self) -> Option<Port> {
         self.socket.port()
@@ -109,6 +116,7 @@ pub(crate) fn of<'a>(
         interface,
         service: socket.port().and_then(|port| service::of(socket.protocol, port)),
         namespace,
+        at: 0,
         holdings: 0..0,
         unheld: Vec::new(),
         listen_unit: None,

@@ -4,6 +4,7 @@
 
 mod build;
 mod hosts;
+mod routing;
 
 pub use build::Sample;
 pub use hosts::{all, busy};

@@ -19,7 +19,6 @@ use crate::escape::is_hidden;
 use crate::schema::{self, SCHEMA_VERSION};
 
 mod convert;
-pub mod settings;
 
 use convert::{connection, socket};
 
@@ -162,15 +161,11 @@ fn host<'a>(judgement: &'a Judgement<'_>) -> schema::Host<'a> {
 }
 
 fn gaps<'a>(judgement: &'a Judgement<'_>) -> impl Iterator<Item = schema::Gap<'a>> {
-    judgement.gaps.iter().map(gap)
-}
-
-fn gap(gap: &facts::Gap) -> schema::Gap<'_> {
-    schema::Gap {
+    judgement.gaps.iter().map(|gap| schema::Gap {
         what: &gap.what,
         why: &gap.why,
         root_would_help: gap.remedy == Some(Remedy::Root),
-    }
+    })
 }
 
 fn namespaces<'a>(judgement: &'a Judgement<'_>) -> impl Iterator<Item = schema::Namespace<'a>> {
@@ -191,7 +186,7 @@ fn namespaces<'a>(judgement: &'a Judgement<'_>) -> impl Iterator<Item = schema::
 }
 
 fn findings<'a>(judgement: &'a Judgement<'_>) -> impl Iterator<Item = schema::Finding<'a>> {
-    judgement.findings.iter().map(|finding: &Finding| schema::Finding {
+    judgement.findings().iter().map(|finding: &Finding| schema::Finding {
         id: finding.id,
         severity: convert::severity(finding.severity),
         subject: &finding.subject,

@@ -16,4 +16,3 @@ pub mod escape;
 pub mod json;
 pub mod schema;
 pub mod text;
-mod words;

@@ -383,15 +383,68 @@ pub struct Reach<'a> {
     /// The verdict.
     pub verdict: Verdict,
     /// Source prefixes that are certainly let in: the smallest cover, sorted.
-    pub must: &'a [&'a str],
-    /// Source prefixes that may be let in.
-    pub may: &'a [&'a str],
+    pub must: Prefixes<'a>,
+    /// Source prefixes that are not certainly kept out, likewise.
+    pub may: Prefixes<'a>,
     /// What a client sees; null where that is not known.
     pub client_sees: Option<ClientSees>,
     /// The rule or policy that decides; null where none is known to.
-    pub decided_by: Option<&'a str>,
+    pub decided_by: Option<String>,
     /// Why.
-    pub because: &'a str,
+    pub because: String,
+    /// The same by the interface that packets arrive on, where there are several.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ways: Vec<Way<'a>>,
+}
+
+/// Who can reach a socket by one interface.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Way<'a> {
+    /// The interface.
+    pub interface: String,
+    /// Source prefixes that are certainly let in.
+    pub must: Prefixes<'a>,
+    /// Source prefixes that are not certainly kept out.
+    pub may: Prefixes<'a>,
+    /// The rule or policy that decides; null where none is known to.
+    pub decided_by: Option<String>,
+    /// How the destination is translated on the way; null if it is not.
+    pub translated: Option<String>,
+    /// A packet for which this holds.
+    pub witness: Option<String>,
+}
+
+/// Prefixes, written one by one.
+#[derive(Debug)]
+pub struct Prefixes<'a>(pub Cow<'a, judge::reach::Sources>);
+
+impl Serialize for Prefixes<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.prefixes().iter().map(|prefix| Shown(*prefix)))
+    }
+}
+
+/// A prefix as text.
+struct Shown(facts::Prefix);
+
+impl Serialize for Shown {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+impl JsonSchema for Prefixes<'_> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Prefixes".into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> Schema {
+        Vec::<String>::json_schema(generator)
+    }
 }
 
 /// A verdict on who can reach a socket.
@@ -516,20 +569,6 @@ pub fn schema() -> Schema {
 pub fn write<W: io::Write>(out: &mut W) -> io::Result<()> {
     serde_json::to_writer_pretty(&mut *out, &schema())?;
     out.write_all(b"\n")
-}
-
-/// Writes the schema of `whyopen settings -o json`, as it is published.
-///
-/// # Errors
-/// Those of the writer.
-pub fn write_settings<W: io::Write>(out: &mut W) -> io::Result<()> {
-    serde_json::to_writer_pretty(&mut *out, &settings_schema())?;
-    out.write_all(b"\n")
-}
-
-/// The schema of `whyopen settings -o json`.
-pub fn settings_schema() -> Schema {
-    schemars::schema_for!(crate::json::settings::Document<'_>)
 }
 
 pub use crate::json::{Fds, Holders};

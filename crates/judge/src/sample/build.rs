@@ -3,11 +3,14 @@
 use std::net::IpAddr;
 
 use facts::{
-    Address, Cgroup, CgroupId, Collector, Container, ContainerEngine, Endpoint, Executable, Family,
-    Gap, Holder, HolderMethod, Host, IfIndex, Inode, KernelOwner, Kind, Link, NetNamespace,
-    NetnsId, Package, Part, Pid, Port, Process, Protocol, PublishedPort, Queue, Remedy, Snapshot,
-    Socket, State, SystemdUnit, Uid, User,
+    Address, AddressFilter, AttachPoint, Attached, Cgroup, CgroupId, CgroupPoint, CgroupProgram,
+    CgroupPrograms, Collector, Container, ContainerEngine, Endpoint, Executable, Family, Gap,
+    Holder, HolderMethod, Host, IfIndex, Inode, KernelOwner, Kind, Link, NetNamespace, NetnsId,
+    NftablesDump, Package, Part, Pid, Port, Process, Protocol, PublishedPort, Queue, Remedy,
+    RulesetDump, RulesetText, Snapshot, Socket, State, SystemdUnit, Uid, User,
 };
+
+use super::routing;
 
 /// The inode of the host's namespace.
 const HOST: NetnsId = NetnsId(4_026_531_840);
@@ -21,6 +24,7 @@ pub struct Sample {
     kernel_owners: Vec<KernelOwner>,
     processes: Vec<Process>,
     cgroups: Vec<Cgroup>,
+    cgroup_programs: Vec<CgroupPrograms>,
     units: Vec<SystemdUnit>,
     containers: Vec<Container>,
     packages: Vec<Package>,
@@ -48,6 +52,7 @@ impl Sample {
             kernel_owners: Vec::new(),
             processes: Vec::new(),
             cgroups: Vec::new(),
+            cgroup_programs: Vec::new(),
             units: Vec::new(),
             containers: Vec::new(),
             packages: Vec::new(),
@@ -63,6 +68,7 @@ impl Sample {
         new.address(1, "127.0.0.1", 8, 254).address(1, "::1", 128, 254);
         new.address(2, "192.0.2.10", 24, 0).address(2, "2001:db8:1::10", 64, 0);
         new.address(2, "fe80::5054:ff:fe12:3456", 64, 253);
+        new.gateway(2, "192.0.2.1").gateway(2, "fe80::1");
         new.process(1, 0, "systemd", 0, "/init.scope");
         new.user(0, "root");
         new
@@ -91,8 +97,17 @@ impl Sample {
             leader: leader.map(Pid),
             links: Part::known(Vec::new()),
             addresses: Part::known(Vec::new()),
+            routes: Part::known(Vec::new()),
+            rules: Part::known(routing::usual_rules()),
+            settings: Part::known(routing::settings("all")),
+            ruleset: Part::known(RulesetDump {
+                nftables: Part::known(NftablesDump::default()),
+                legacy: Part::known(Vec::new()),
+                ipsets: Part::known(Vec::new()),
+                ..RulesetDump::default()
+            }),
+            attached: Part::known(Vec::new()),
             sockets: Part::known(()),
-            ..NetNamespace::default()
         });
         self
     }
@@ -107,8 +122,9 @@ impl Sample {
             loopback: name == "lo",
             ..Link::default()
         };
-        if let Some(Part::Known { value }) = self.namespaces.last_mut().map(|n| &mut n.links) {
-            value.push(link);
+        if let Some(namespace) = self.namespaces.last_mut() {
+            value(&mut namespace.settings).extend(routing::settings(&link.name));
+            value(&mut namespace.links).push(link);
         }
         self
     }
@@ -124,9 +140,65 @@ impl Sample {
             preferred_s: None,
             valid_s: None,
         };
-        if let Some(Part::Known { value }) = self.namespaces.last_mut().map(|n| &mut n.addresses) {
-            value.push(address);
+        if let Some(namespace) = self.namespaces.last_mut() {
+            value(&mut namespace.routes).extend(routing::of_address(&address));
+            value(&mut namespace.addresses).push(address);
         }
+        self
+    }
+
+    /// A route to everywhere of the namespace.
+    pub fn gateway(&mut self, link: u32, gateway: &str) -> &mut Self {
+        if let Some(namespace) = self.namespaces.last_mut() {
+            value(&mut namespace.routes).push(routing::gateway(link, ip(gateway)));
+        }
+        self
+    }
+
+    /// Without a route to everywhere in the namespace.
+    pub fn without_gateway(&mut self) -> &mut Self {
+        if let Some(namespace) = self.namespaces.last_mut() {
+            value(&mut namespace.routes).retain(|route| route.destination.len > 0);
+        }
+        self
+    }
+
+    /// A setting of the namespace: `net/ipv4/conf/eth0/rp_filter`.
+    pub fn setting(&mut self, key: &str, to: &str) -> &mut Self {
+        if let Some(namespace) = self.namespaces.last_mut() {
+            value(&mut namespace.settings).insert(key.to_owned(), to.to_owned());
+        }
+        self
+    }
+
+    /// A ruleset of the namespace, in a form that the tools print.
+    pub fn ruleset(&mut self, name: &str, text: &str) -> &mut Self {
+        if let Some(namespace) = self.namespaces.last_mut() {
+            let (name, text) = (name.to_owned(), text.to_owned());
+            value(&mut namespace.ruleset).texts.push(RulesetText { name, text });
+        }
+        self
+    }
+
+    /// A program beside the packet filter of the namespace.
+    pub fn attached(&mut self, point: AttachPoint, link: u32, name: &str) -> &mut Self {
+        if let Some(namespace) = self.namespaces.last_mut() {
+            value(&mut namespace.attached).push(Attached {
+                point,
+                link: Some(IfIndex(link)),
+                name: name.to_owned(),
+                program: Some(7),
+            });
+        }
+        self
+    }
+
+    /// The address lists of a cgroup's program; none: a program that is not understood.
+    pub fn cgroup_program(&mut self, cgroup: CgroupId, does: Option<AddressFilter>) -> &mut Self {
+        let name = if does.is_some() { "sd_fw_ingress" } else { "drop_all" };
+        let program =
+            CgroupProgram { point: CgroupPoint::Ingress, program: 8, name: name.to_owned(), does };
+        self.cgroup_programs.push(CgroupPrograms { cgroup, programs: vec![program] });
         self
     }
 
@@ -309,7 +381,7 @@ impl Sample {
     }
 
     /// The snapshot.
-    pub fn build(self) -> Snapshot {
+    pub fn build(mut self) -> Snapshot {
         let collector = Collector {
             version: "0.1.0".to_owned(),
             taken_at_ms: 1_770_000_000_000,
@@ -332,12 +404,23 @@ impl Sample {
         )
         .remedied_by(Remedy::Root);
         let gaps = if self.root { Vec::new() } else { vec![denied] };
+        for namespace in self.namespaces.iter_mut().filter(|_| !self.root) {
+            let gap = Gap::new("the packet filter", "nfnetlink: operation not permitted");
+            namespace.ruleset = Part::unreadable(gap.remedied_by(Remedy::Root));
+        }
         snapshot.namespaces = Part::known(self.namespaces);
         snapshot.sockets = Part::known(self.sockets);
         snapshot.holders = Part::with_gaps(self.holders, gaps);
         snapshot.kernel_owners = Part::known(self.kernel_owners);
         snapshot.processes = Part::known(self.processes);
+        for cgroup in &self.cgroups {
+            if !self.cgroup_programs.iter().any(|known| known.cgroup == cgroup.id) {
+                let (cgroup, programs) = (cgroup.id, Vec::new());
+                self.cgroup_programs.push(CgroupPrograms { cgroup, programs });
+            }
+        }
         snapshot.cgroups = Part::known(self.cgroups);
+        snapshot.cgroup_programs = Part::known(self.cgroup_programs);
         snapshot.units = Part::known(self.units);
         snapshot.containers = Part::known(self.containers);
         snapshot.packages = Part::known(self.packages);
@@ -345,6 +428,17 @@ impl Sample {
         snapshot.gaps = self.gaps;
         snapshot.sort();
         snapshot
+    }
+}
+
+/// What a part of a sample holds: all are known until the end.
+fn value<T: Default>(part: &mut Part<T>) -> &mut T {
+    if part.value().is_none() {
+        *part = Part::known(T::default());
+    }
+    match part {
+        Part::Known { value } | Part::Partial { value, .. } => value,
+        Part::NotAsked | Part::Unreadable { .. } => panic!("a part without a value"),
     }
 }
 

@@ -233,7 +233,7 @@ fn not_found(judgement: &Judgement<'_>, target: &Target) -> NotFound {
         _ => None,
     };
     let namespace = namespace.map(|n| Idle::Namespace(n.label.clone()));
-    let mut unread = snapshot.all_gaps();
+    let mut unread = snapshot.gaps_of_sockets();
     if snapshot.collector.uid == Uid(0) {
         // This root lacks capabilities: being root does not help.
         for gap in &mut unread {

@@ -3,7 +3,6 @@
 use packet_set::{Field, RangeSet};
 
 use super::extension::{Extension, Opt};
-use super::fib;
 use crate::ir::{Assign, Cond, Doubt, Family, Step, ct_state, ct_status};
 use crate::names;
 use crate::syntax::{address, mac, network, number};
@@ -37,8 +36,6 @@ pub(crate) fn lower(extension: &Extension, family: Family) -> Cond {
     match extension.name.as_str() {
         "comment" => Cond::Always,
         "conntrack" => conntrack(extension, family),
-        "addrtype" => fib::address_type(extension),
-        "rpfilter" => fib::reverse_path(extension, family),
         "tcp" | "udp" | "udplite" | "sctp" | "dccp" | "icmp" | "icmp6" | "icmpv6" | "ipv6-icmp"
         | "multiport" | "iprange" | "state" | "mark" | "connmark" | "mac" | "ttl" | "hl"
         | "length" | "dscp" | "pkttype" => all(extension, family),
@@ -69,7 +66,9 @@ fn unknown(extension: &Extension, doubt: Doubt) -> Cond {
 fn depends_on_packet(name: &str) -> bool {
     matches!(
         name,
-        "ah" | "cgroup"
+        "addrtype"
+            | "ah"
+            | "cgroup"
             | "cluster"
             | "devgroup"
             | "dst"
@@ -89,6 +88,7 @@ fn depends_on_packet(name: &str) -> bool {
             | "physdev"
             | "policy"
             | "realm"
+            | "rpfilter"
             | "rt"
             | "set"
             | "socket"

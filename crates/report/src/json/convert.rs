@@ -6,7 +6,7 @@ use facts::{Family, Inode, Snapshot, Socket, State};
 use judge::finding;
 use judge::holder::{Creator, Held, ProcessHolder};
 use judge::place::Place;
-use judge::reach::{self, Wire};
+use judge::reach::{ClientSees, Verdict, Way, Wire};
 use judge::row::{self, Row};
 use judge::{Judgement, Namespace};
 
@@ -20,8 +20,8 @@ pub(super) fn socket<'a>(judgement: &'a Judgement<'a>, row: &'a Row<'a>) -> sche
         service: row.service.map(|s| s.registered),
         sockets: row.sockets.len(),
         accept_queue: row.accept_queue().map(|q| schema::AcceptQueue { now: q.now, max: q.max }),
-        ipv4: judgement.reach(row, Wire::Ipv4).map(reach),
-        ipv6: judgement.reach(row, Wire::Ipv6).map(reach),
+        ipv4: reach(judgement, row, Wire::Ipv4),
+        ipv6: reach(judgement, row, Wire::Ipv6),
         after_boot: Some(after_boot(judgement)),
         ..common(judgement, Of::Row(row), judgement.namespace_of(row))
     }
@@ -219,16 +219,53 @@ fn holders_known(held: &[Held<'_>]) -> schema::HoldersKnown {
     worst.into_iter().find(|known| held.iter().any(|h| of_one(h) == *known)).unwrap_or(Unknown)
 }
 
-fn reach(reach: reach::Reach) -> schema::Reach<'static> {
-    schema::Reach {
+/// Who can reach a row over a family; none where that cannot arrive.
+fn reach<'a>(
+    judgement: &'a Judgement<'a>,
+    row: &'a Row<'a>,
+    wire: Wire,
+) -> Option<schema::Reach<'a>> {
+    let reach = judgement.reach(row, wire)?;
+    let reason = judgement.reason(row, wire)?;
+    let several = reason.ways.len() > 1;
+    Some(schema::Reach {
         verdict: match reach.verdict {
-            reach::Verdict::Unknown => schema::Verdict::Unknown,
+            Verdict::Open => schema::Verdict::Open,
+            Verdict::Part => schema::Verdict::Part,
+            Verdict::OnLink => schema::Verdict::OnLink,
+            Verdict::HostOnly => schema::Verdict::HostOnly,
+            Verdict::Blocked => schema::Verdict::Blocked,
+            Verdict::Unknown => schema::Verdict::Unknown,
         },
-        must: reach.must,
-        may: reach.may,
-        client_sees: None,
-        decided_by: None,
-        because: reach.because,
+        must: schema::Prefixes(Cow::Borrowed(&reach.must)),
+        may: schema::Prefixes(Cow::Borrowed(&reach.may)),
+        client_sees: reach.client_sees.map(client_sees),
+        decided_by: reason.decided_by,
+        because: reason.because.to_string(),
+        ways: reason.ways.into_iter().filter(|_| several).map(way).collect(),
+    })
+}
+
+fn way<'a>(way: Way) -> schema::Way<'a> {
+    schema::Way {
+        interface: way.interface,
+        must: schema::Prefixes(Cow::Owned(way.must)),
+        may: schema::Prefixes(Cow::Owned(way.may)),
+        decided_by: way.decided_by,
+        translated: way.translated,
+        witness: way.witness,
+    }
+}
+
+fn client_sees(sees: ClientSees) -> schema::ClientSees {
+    match sees {
+        ClientSees::Connected => schema::ClientSees::Connected,
+        ClientSees::Answered => schema::ClientSees::Answered,
+        ClientSees::Refused => schema::ClientSees::Refused,
+        ClientSees::TimedOut => schema::ClientSees::TimedOut,
+        ClientSees::Unreachable => schema::ClientSees::Unreachable,
+        ClientSees::Prohibited => schema::ClientSees::Prohibited,
+        ClientSees::Mixed => schema::ClientSees::Mixed,
     }
 }
 

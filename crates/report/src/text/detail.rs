@@ -13,7 +13,7 @@ use super::connected::{self, endpoint_into, state};
 use super::label::{LabelId, Labels};
 use super::lines::{device_into, frames_into, what};
 use super::page::{Page, Style};
-use super::{View, holders};
+use super::{View, holders, reach};
 use crate::escape::Text;
 
 /// How wide the column of the questions is.
@@ -73,7 +73,7 @@ fn one<W: Write>(
     answer(page, "what it is", meaning(judgement, first).map(Answer::from))?;
     answer(page, "held by", holders::describe(judgement, rows))?;
     answer(page, "sockets", sockets(judgement, rows))?;
-    answer(page, "who can", reach(judgement, rows).map(Answer::from))?;
+    answer(page, "who can", reach::describe(judgement, rows))?;
     let mut after_boot = Text::fixed("not known: ");
     after_boot.push(judgement.after_boot_unknown());
     answer(page, "after boot", [after_boot.into()])
@@ -85,11 +85,8 @@ fn findings<W: Write>(
     judgement: &Judgement<'_>,
     rows: &[&Row<'_>],
 ) -> io::Result<()> {
-    let is_shown = |at: &usize| {
-        let row = judgement.rows.get(*at);
-        row.is_some_and(|row| rows.iter().any(|shown| std::ptr::eq(*shown, row)))
-    };
-    for finding in judgement.findings.iter().filter(|f| f.rows.iter().any(is_shown)) {
+    let is_shown = |at: &usize| rows.iter().any(|shown| shown.at() == *at);
+    for finding in judgement.findings().iter().filter(|f| f.rows.iter().any(is_shown)) {
         let mut text = Text::host(&finding.text);
         text.push(". To do: ").push_host(&finding.action);
         let style = if finding.severity >= Severity::Medium { Style::Alert } else { Style::Normal };
@@ -299,27 +296,4 @@ fn families_into(row: &Row<'_>, text: &mut Text) {
 /// Whether it is known which addresses the row's namespace has.
 fn addresses_are_known(judgement: &Judgement<'_>, row: &Row<'_>) -> bool {
     judgement.namespace_of(row).and_then(|n| n.fact).is_some_and(|f| f.addresses.is_complete())
-}
-
-/// Who can reach the rows: one answer for each reason.
-fn reach(judgement: &Judgement<'_>, rows: &[&Row<'_>]) -> impl Iterator<Item = Text> {
-    let of = |wire| rows.iter().find_map(|row| judgement.reach(row, wire));
-    let because = |wire| of(wire).map(|reach| reach.because);
-    let not_known = |families: &'static str, because: &'static str| {
-        let mut text = Text::fixed(families);
-        text.push(": not known; ").push(because);
-        text
-    };
-    let mut lines = Vec::new();
-    match (because(Wire::Ipv4), because(Wire::Ipv6)) {
-        (None, None) => lines.push(Text::fixed("nobody: IP packets do not arrive at it")),
-        (Some(four), None) => lines.push(not_known("IPv4 only", four)),
-        (None, Some(six)) => lines.push(not_known("IPv6 only", six)),
-        (Some(four), Some(six)) if four == six => lines.push(not_known("IPv4 and IPv6", four)),
-        (Some(four), Some(six)) => {
-            lines.extend([not_known("IPv4", four), not_known("IPv6", six)]);
-        }
-    }
-    lines.push(Text::fixed("filters outside this host: not known"));
-    lines.into_iter()
 }

@@ -19,14 +19,60 @@ pub(super) fn write<W: Write>(
     view: &View,
 ) -> io::Result<()> {
     host(page, judgement, view)?;
-    let firewall = if judgement.snapshot.collector.sockets_only {
-        "Firewall: not looked at (--sockets-only). Filters outside this host: not known."
-    } else {
-        "Firewall: not evaluated by this version. Filters outside this host: not known."
-    };
-    page.sentence(&Text::fixed(firewall))?;
+    page.sentence(&firewall(judgement))?;
     gaps::write(page, judgement)
 }
+
+/// Who manages the packet filter of the first namespace, and how much of it is understood.
+fn firewall(judgement: &Judgement<'_>) -> Text {
+    const OUTSIDE: &str = ". Filters outside this host: not known.";
+    let mut text = Text::fixed("Firewall: ");
+    if judgement.snapshot.collector.sockets_only {
+        text.push("not looked at (--sockets-only)").push(OUTSIDE);
+        return text;
+    }
+    let Some(firewall) = judgement.firewall(0) else {
+        text.push("not read").push(OUTSIDE);
+        return text;
+    };
+    if firewall.rules == 0 && firewall.notes == 0 {
+        text.push("none").push(OUTSIDE);
+        return text;
+    }
+    let mut named = 0_usize;
+    for manager in &firewall.managers {
+        text.push(if named > 0 { ", " } else { "" }).push(manager.name());
+        named = named.saturating_add(1);
+    }
+    for table in firewall.other_tables.iter().take(SHOWN_TABLES) {
+        text.push(if named > 0 { ", " } else { "" }).push("table ").push_host(table);
+        named = named.saturating_add(1);
+    }
+    let more = firewall.other_tables.len().saturating_sub(SHOWN_TABLES);
+    if more > 0 {
+        text.push(", ").push_plain(more).push(" more tables");
+    }
+    text.push(if named > 0 { "; " } else { "" });
+    let rules = |count: usize| if count == 1 { " rule" } else { " rules" };
+    match firewall.not_understood {
+        0 if firewall.rules == 1 => text.push("its 1 rule is understood"),
+        0 => text.push("all ").push_plain(firewall.rules).push(" rules understood"),
+        some => text
+            .push_plain(some)
+            .push(" of ")
+            .push_plain(firewall.rules)
+            .push(rules(firewall.rules))
+            .push(" not understood"),
+    };
+    if firewall.notes > 0 {
+        text.push(", not all was read");
+    }
+    text.push(OUTSIDE);
+    text
+}
+
+/// How many tables that no known program manages are named.
+const SHOWN_TABLES: usize = 3;
 
 /// The name, system and addresses, with the note at the right.
 fn host<W: Write>(

@@ -10,16 +10,25 @@ use std::net::IpAddr;
 
 use facts::{Family, Kind, Protocol, State};
 use judge::Judgement;
-use judge::reach::{Arrival, Wire};
+use judge::reach::{Verdict, Wire};
 use judge::row::{Row, Scope, plain};
 
+use super::cell::{self, Cell};
 use super::label::{LabelId, Labels};
 use crate::escape::Text;
 
 /// The groups of the first screen, in its order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Group {
-    /// Bound to any address.
+    /// Everyone can reach it, over one family at least.
+    Anywhere,
+    /// Some can.
+    Part,
+    /// It is not known who can.
+    Unknown,
+    /// Nobody can.
+    Nowhere,
+    /// Bound to any address. This and those down to `Portless` are where reach was not asked for.
     Any,
     /// Bound to one address.
     Address,
@@ -39,29 +48,45 @@ impl Group {
     /// Its heading.
     pub(super) fn heading(self) -> &'static str {
         match self {
+            Self::Anywhere => "From anywhere",
+            Self::Part => "From part of the network",
+            Self::Unknown => "From where is not known for certain",
+            Self::Nowhere => "From nowhere",
             Self::Any => "On any address",
             Self::Address => "On one address",
             Self::Multicast => "Multicast and broadcast",
             Self::LinkLocal => "Link-local",
             Self::Portless => "Without ports (packet sockets: before the firewall)",
-            Self::Loopback => "On loopback",
+            Self::Loopback => "This host only",
             Self::NotOpen => "Bound, not open",
         }
     }
 
-    /// The group of a row.
+    /// The group of a row by what it is bound to.
     pub(super) fn of(row: &Row<'_>) -> Self {
         if !row.is_open() {
             return Self::NotOpen;
         }
         match row.scope {
+            Scope::Loopback => Self::Loopback,
             _ if row.port().is_none() => Self::Portless,
             Scope::Any => Self::Any,
             Scope::Address => Self::Address,
             Scope::Multicast => Self::Multicast,
             Scope::LinkLocal => Self::LinkLocal,
-            Scope::Loopback => Self::Loopback,
         }
+    }
+
+    /// The group of a line by who can reach it.
+    fn by_reach(cells: [Cell<'_>; 2]) -> Option<Self> {
+        let widest = cells.into_iter().filter_map(Cell::verdict).min_by_key(|v| cell::width(*v))?;
+        Some(match widest {
+            Verdict::Open => Self::Anywhere,
+            Verdict::Part | Verdict::OnLink => Self::Part,
+            Verdict::Unknown => Self::Unknown,
+            Verdict::Blocked => Self::Nowhere,
+            Verdict::HostOnly => Self::Loopback,
+        })
     }
 }
 
@@ -90,82 +115,14 @@ impl Hash for Key {
     }
 }
 
-/// What one family's column says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Cell {
-    /// That family cannot arrive.
-    Nothing,
-    /// The kernel did not tell whether it can.
-    Unknown,
-    /// One address.
-    One(IpAddr),
-    /// Several: the last, and how many.
-    Several(IpAddr, usize),
-    /// Any address.
-    Any,
-}
-
-impl Cell {
-    /// What a row says about a family.
-    fn of(row: &Row<'_>, wire: Wire) -> Self {
-        let address = plain(row.socket.local.address);
-        match row.arrival(wire) {
-            Arrival::No if row.is_open() || row.port().is_none() => Self::Nothing,
-            // What is bound but not open is shown with its address all the same.
-            Arrival::No if address.is_ipv4() != (wire == Wire::Ipv4) => Self::Nothing,
-            Arrival::Unknown => Self::Unknown,
-            _ if address.is_unspecified() || row.socket.family == Family::Packet => Self::Any,
-            _ => Self::One(address),
-        }
-    }
-
-    /// What two rows of one line say together.
-    fn and(self, other: Self) -> Self {
-        match (self, other) {
-            (Self::Any, _) | (_, Self::Any) => Self::Any,
-            (Self::Nothing, other) | (other, Self::Nothing) => other,
-            (Self::Unknown, known) | (known, Self::Unknown) => known,
-            // Rows come in order of their addresses, so a new one differs from the last.
-            (Self::One(a), Self::One(b)) if a != b => Self::Several(b, 2),
-            (Self::Several(a, n), Self::One(b)) if a != b => Self::Several(b, n.saturating_add(1)),
-            (first, _) => first,
-        }
-    }
-
-    /// In words; with the interface that the rows are bound to, as `%eth0` on an address.
-    fn text(self, judgement: &Judgement<'_>, row: &Row<'_>) -> Text {
-        let device = row.socket.device.is_some();
-        let mut text = Text::default();
-        match self {
-            Self::Nothing => return Text::fixed("-"),
-            Self::Unknown => return Text::fixed("?"),
-            Self::Any if !device => return Text::fixed("any"),
-            Self::Any => {
-                text.push("on ");
-                device_into(judgement, row, &mut text);
-            }
-            Self::One(address) => {
-                text.push_plain(address);
-                if device {
-                    text.push("%");
-                    device_into(judgement, row, &mut text);
-                }
-            }
-            Self::Several(_, count) => {
-                text.push_plain(count).push(" addresses");
-            }
-        }
-        text
-    }
-}
-
 /// A line of the first screen.
 #[derive(Debug)]
 pub(super) struct Line<'r, 'a> {
     key: Key,
+    group: Group,
     protocols: Vec<Protocol>,
-    ipv4: Cell,
-    ipv6: Cell,
+    ipv4: Cell<'r>,
+    ipv6: Cell<'r>,
     /// The rows it stands for.
     pub(super) rows: Vec<&'r Row<'a>>,
 }
@@ -178,7 +135,7 @@ impl Line<'_, '_> {
 
     /// Its group.
     pub(super) fn group(&self) -> Group {
-        self.key.group
+        self.group
     }
 
     /// What it says apart from its holders.
@@ -186,7 +143,7 @@ impl Line<'_, '_> {
         let Some(row) = self.rows.first() else { return Default::default() };
         let ipv4 = self.ipv4.text(judgement, row);
         let ipv6 = self.ipv6.text(judgement, row);
-        [self.port(row), what(judgement, row), ipv4, ipv6]
+        [self.port(judgement, row), what(judgement, row), ipv4, ipv6]
     }
 
     /// Who holds it.
@@ -194,10 +151,14 @@ impl Line<'_, '_> {
         self.key.label
     }
 
-    /// The port with its protocols: `111/tcp,udp`; for sockets without ports what they are.
-    fn port(&self, row: &Row<'_>) -> Text {
+    /// The port with its protocols: `111/tcp,udp`, after the address or interface where it is bound
+    /// to one; for sockets without ports what they are.
+    fn port(&self, judgement: &Judgement<'_>, row: &Row<'_>) -> Text {
         let mut text = Text::default();
         if let Some(port) = row.port() {
+            if self.ipv4.verdict().or(self.ipv6.verdict()).is_some() {
+                self.bound_into(judgement, row, &mut text);
+            }
             text.push_plain(port).push("/");
             for (at, protocol) in self.protocols.iter().enumerate() {
                 if at > 0 {
@@ -209,6 +170,9 @@ impl Line<'_, '_> {
         }
         let protocol = row.socket.protocol;
         match row.socket.kind {
+            Kind::Packet | Kind::Dgram if row.socket.family == Family::Packet => {
+                text.push("packet")
+            }
             Kind::Ping => text.push_plain(protocol).push(" ping"),
             Kind::Raw => match row.protocol_name() {
                 Some("raw") => text.push("raw"),
@@ -218,7 +182,30 @@ impl Line<'_, '_> {
             },
             _ => text.push("packet"),
         };
+        if row.socket.device.is_some() && self.ipv4.verdict().or(self.ipv6.verdict()).is_some() {
+            text.push(" ");
+            device_into(judgement, row, &mut text);
+        }
         text
+    }
+
+    /// Appends the one address or interface that all rows are bound to.
+    fn bound_into(&self, judgement: &Judgement<'_>, row: &Row<'_>, text: &mut Text) {
+        let address = plain(row.socket.local.address);
+        let same = self.rows.iter().all(|other| plain(other.socket.local.address) == address);
+        let has_device = row.socket.device.is_some();
+        match address {
+            _ if address.is_unspecified() && !has_device => return,
+            _ if address.is_unspecified() => text.push("*"),
+            _ if !same => return,
+            IpAddr::V6(_) => text.push("[").push_plain(address),
+            IpAddr::V4(_) => text.push_plain(address),
+        };
+        if has_device {
+            text.push("%");
+            device_into(judgement, row, text);
+        }
+        text.push(if address.is_ipv6() && !address.is_unspecified() { "]:" } else { ":" });
     }
 }
 
@@ -278,7 +265,7 @@ pub(super) fn frames_into(protocol: Protocol, text: &mut Text) {
 /// Makes the lines of these rows, by namespace and group and then in the order of the rows. With `each_address`, rows that are bound to
 /// different addresses are different lines.
 pub(super) fn of<'r, 'a>(
-    judgement: &Judgement<'_>,
+    judgement: &'r Judgement<'_>,
     rows: impl Iterator<Item = &'r Row<'a>>,
     labels: &mut Labels,
     each_address: bool,
@@ -291,7 +278,7 @@ pub(super) fn of<'r, 'a>(
     let mut known: HashMap<Key, usize> = HashMap::with_capacity(most);
     for row in rows {
         let key = key(judgement, row, labels, each_address);
-        let (ipv4, ipv6) = (Cell::of(row, Wire::Ipv4), Cell::of(row, Wire::Ipv6));
+        let [ipv4, ipv6] = Wire::BOTH.map(|wire| Cell::of(judgement, row, wire));
         let protocol = row.socket.protocol;
         let entry = known.entry(key);
         if let Entry::Occupied(at) = &entry
@@ -304,19 +291,34 @@ pub(super) fn of<'r, 'a>(
             continue;
         }
         entry.insert_entry(lines.len());
-        lines.push(Line { key, protocols: vec![protocol], ipv4, ipv6, rows: vec![row] });
+        let (group, protocols) = (key.group, vec![protocol]);
+        lines.push(Line { key, group, protocols, ipv4, ipv6, rows: vec![row] });
     }
     drop(known);
     let mut lines = merge_protocols(lines);
-    lines.sort_by_key(|line| (line.key.namespace, line.key.group));
+    for line in &mut lines {
+        let portless = line.rows.iter().all(|row| row.port().is_none());
+        let frames =
+            if portless && line.key.group == Group::Any { Group::Portless } else { line.key.group };
+        line.group = Group::by_reach([line.ipv4, line.ipv6]).unwrap_or(frames);
+    }
+    lines.sort_by_key(|line| (line.key.namespace, line.group));
     lines
 }
 
 fn key(judgement: &Judgement<'_>, row: &Row<'_>, labels: &mut Labels, each_address: bool) -> Key {
     let socket = row.socket;
-    let group = Group::of(row);
+    // With their reach, rows that are bound to any address and to one are told together.
+    let group = match Group::of(row) {
+        Group::Address | Group::Multicast | Group::LinkLocal | Group::Portless
+            if !judgement.snapshot.collector.sockets_only =>
+        {
+            Group::Any
+        }
+        group => group,
+    };
     let portless = row.port().is_none();
-    let bound_to_one = !socket.local.address.is_unspecified() && group != Group::Any;
+    let bound_to_one = !socket.local.address.is_unspecified();
     Key {
         namespace: row.namespace,
         group,
@@ -345,7 +347,8 @@ fn merge_protocols<'r, 'a>(lines: Vec<Line<'r, 'a>>) -> Vec<Line<'r, 'a>> {
         let entry = known.entry(line.key);
         if let Entry::Occupied(at) = &entry
             && let Some(first) = merged.get_mut(*at.get())
-            && (first.ipv4, first.ipv6) == (line.ipv4, line.ipv6)
+            && first.ipv4.is_like(line.ipv4)
+            && first.ipv6.is_like(line.ipv6)
         {
             first.protocols.append(&mut line.protocols);
             first.rows.append(&mut line.rows);

@@ -3,6 +3,7 @@
 //! Data only goes through [`Text`], so nothing of the host's reaches
 //! the terminal unescaped. Widths from 60 to 96 columns; below and above, as for these.
 
+mod cell;
 mod connected;
 mod detail;
 mod gaps;
@@ -13,8 +14,9 @@ mod lines;
 mod missing;
 mod overview;
 mod page;
-mod settings;
+mod reach;
 mod table;
+mod who;
 
 use crate::escape::Text;
 
@@ -22,7 +24,6 @@ pub use detail::detail;
 pub use missing::{not_found, note};
 pub use overview::overview;
 pub use page::Screen;
-pub use settings::{ledgers, settings};
 
 /// What to show, and how.
 #[derive(Clone, Debug)]

@@ -1,5 +1,6 @@
 //! The first screen.
 
+use std::collections::HashSet;
 use std::io::{self, Write};
 
 use judge::finding::Severity;
@@ -54,8 +55,14 @@ fn tables<W: Write>(
         return nothing(page, judgement);
     }
     if !lines.is_empty() {
-        widths.write(page, head, Style::Dim, &mut memory)?;
+        widths.write(page, head, ("", Style::Dim), &mut memory)?;
     }
+    let marked: HashSet<usize> = judgement
+        .findings()
+        .iter()
+        .filter(|finding| finding.severity >= Severity::Low)
+        .flat_map(|finding| finding.rows.iter().copied())
+        .collect();
     let mut first = true;
     for (position, namespace) in judgement.namespaces.iter().enumerate() {
         let rows = rows_of(judgement, position);
@@ -76,7 +83,9 @@ fn tables<W: Write>(
                 page.line(&Text::fixed(line.group().heading()), Style::Heading)?;
             }
             let cells = cells(line, texts, &labels);
-            widths.write(page, cells, Style::Normal, &mut memory)?;
+            let lead =
+                if line.rows.iter().any(|row| marked.contains(&row.at())) { "!" } else { "" };
+            widths.write(page, cells, (lead, Style::Normal), &mut memory)?;
         }
         if !view.all {
             loopback(page, judgement, rows)?;
@@ -149,7 +158,7 @@ fn loopback<W: Write>(
         text.push_plain(more).push(" more");
         items.push(text);
     }
-    page.list(&Text::fixed("On loopback: "), &items, &Text::fixed("   (-a lists them)"))
+    page.list(&Text::fixed("This host only: "), &items, &Text::fixed("   (-a lists them)"))
 }
 
 impl Service {
@@ -182,7 +191,7 @@ fn nothing<W: Write>(page: &mut Page<'_, W>, judgement: &Judgement<'_>) -> io::R
 
 /// The findings, numbered, each with what to do.
 fn findings<W: Write>(page: &mut Page<'_, W>, judgement: &Judgement<'_>) -> io::Result<()> {
-    let all = &judgement.findings;
+    let all = judgement.findings();
     if all.is_empty() {
         return Ok(());
     }

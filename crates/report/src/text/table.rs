@@ -60,16 +60,16 @@ impl Widths {
         Self(widths)
     }
 
-    /// Writes a line of the table, on as many lines as its cells need. `line` is memory to use
-    /// again.
+    /// Writes a line of the table, on as many lines as its cells need, with a mark before the first.
+    /// `line` is memory to use again.
     pub(super) fn write<W: Write>(
         &self,
         page: &mut Page<'_, W>,
         cells: Cells<'_>,
-        style: Style,
+        (lead, style): (&'static str, Style),
         line: &mut Text,
     ) -> io::Result<()> {
-        line.clear().push("  ");
+        line.clear().push(lead).pad(INDENT);
         if cells.iter().zip(self.0).all(|(cell, width)| cell.width() <= width) {
             let mut end = INDENT;
             for (cell, width) in cells.iter().zip(self.0) {
@@ -90,7 +90,7 @@ impl Widths {
             .collect();
         let height = columns.iter().map(Vec::len).max().unwrap_or(0);
         for at in 0..height {
-            line.clear().push("  ");
+            line.clear().push(if at == 0 { lead } else { "" }).pad(INDENT);
             let mut end = INDENT;
             for (column, width) in columns.iter().zip(self.0) {
                 if let Some(cell) = column.get(at) {

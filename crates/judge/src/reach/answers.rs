@@ -1,0 +1,332 @@
+//! What the evaluation of a namespace's packet filter says of many rows, as verdicts.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use facts::Protocol;
+use netfilter::ir::Reject;
+use netfilter::symbolic::{Arrivals, Asked, EvaluateError, Listener, Outcome, Sources as Handle};
+use packet_set::{Budget, RangeSet};
+
+use super::home::{Home, Sides};
+use super::listener::Asks;
+use super::lists::Lists;
+use super::{Because, ClientSees, Reach, Sources, Verdict, Wire};
+use crate::row::Row;
+
+/// By which interfaces something can arrive, and what becomes of it: for each side of
+/// [`Asks::sides`].
+type Ways = [Vec<(usize, Handle)>; 3];
+
+/// The answers about all rows of a group.
+pub(super) struct Answers<'h> {
+    home: &'h Home,
+    wire: Wire,
+    protocol: Protocol,
+    arrivals: Arrivals,
+    rows: Vec<Ways>,
+    /// What was made of the same ways before: on most hosts rows have few different ones.
+    made: HashMap<Ways, Made>,
+}
+
+/// What the ways of a row come to.
+#[derive(Clone)]
+struct Made {
+    must: Rc<RangeSet>,
+    may: Rc<RangeSet>,
+    /// Why it is not certain for all that can be expected to come.
+    doubt: Option<Because>,
+    seen: Seen,
+}
+
+/// What clients may see.
+#[derive(Clone, Copy, Default)]
+struct Seen {
+    refused: bool,
+    timed_out: bool,
+    unreachable: bool,
+    prohibited: bool,
+}
+
+impl<'h> Answers<'h> {
+    /// Asks about all of them at once.
+    pub(super) fn of(
+        home: &'h Home,
+        wire: Wire,
+        protocol: Protocol,
+        rows: &[Option<&Asks>],
+    ) -> Result<Self, EvaluateError> {
+        let all = || rows.iter().copied().flatten();
+        let listeners = || all().flat_map(Asks::sides).flatten();
+        let mut destinations: Vec<&RangeSet> = listeners().map(|l| &l.addresses).collect();
+        destinations.dedup();
+        let asked = Asked {
+            family: wire.family(),
+            protocol: u8::try_from(protocol.0).unwrap_or(u8::MAX),
+            ports: listeners().map(|l| (l.port.into(), l.port.into())).collect(),
+            destinations: destinations.into_iter().flat_map(RangeSet::iter).collect(),
+        };
+        let budget = Budget::default();
+        let mut arrivals =
+            netfilter::symbolic::arrivals(&home.ruleset, &home.world, &asked, budget)?;
+        let mut found: Vec<Ways> = vec![Ways::default(); rows.len()];
+        for (way, name) in home.sides(wire).ways.iter().enumerate() {
+            ask_by(&mut arrivals, (way, name), rows, &mut found)?;
+        }
+        Ok(Self { home, wire, protocol, arrivals, rows: found, made: HashMap::new() })
+    }
+
+    /// The evaluation itself.
+    pub(super) fn into_arrivals(self) -> Arrivals {
+        self.arrivals
+    }
+
+    /// The reach of one row, with the address lists of its own.
+    pub(super) fn reach(&mut self, at: usize, row: &Row<'_>, lists: &Lists) -> Reach {
+        let ways = self.rows.get(at).cloned().unwrap_or_default();
+        let made = self.made.get(&ways).cloned().unwrap_or_else(|| {
+            let made = self.make(&ways);
+            self.made.insert(ways, made.clone());
+            made
+        });
+        let reach = self.judge(made, lists);
+        let full = row.accept_queue().is_some_and(|queue| queue.now > queue.max);
+        if full && !reach.may.is_empty() {
+            return Reach {
+                verdict: Verdict::Unknown,
+                must: Sources::none(self.wire),
+                client_sees: Some(ClientSees::TimedOut),
+                because: Because::QueueFull,
+                ..reach
+            };
+        }
+        reach
+    }
+
+    /// The verdict.
+    fn judge(&self, made: Made, lists: &Lists) -> Reach {
+        let Made { must, may, mut doubt, mut seen } = made;
+        let sides = self.home.sides(self.wire);
+        let sources = |set| Sources::of(self.wire, set, sides.nobodys.clone());
+        let (mut must, mut may) = (sources(must), sources(may));
+        let mut because = Because::Filter;
+        if let Some(passes) = &lists.passes {
+            let before = may.clone();
+            must = sources(Rc::new(must.ranges().intersection(passes)));
+            may = sources(Rc::new(may.ranges().intersection(passes)));
+            if may != before {
+                because = Because::AddressLists(lists.unit.clone());
+                seen.timed_out = true;
+            }
+        }
+        if let Some(reason) = &lists.doubt
+            && !may.is_empty()
+        {
+            must = Sources::none(self.wire);
+            doubt = Some(reason.clone());
+            seen.timed_out = true;
+        }
+        let verdict = match &doubt {
+            _ if may.is_empty() => Verdict::Blocked,
+            Some(reason) => {
+                because = reason.clone();
+                Verdict::Unknown
+            }
+            None if must.is_empty() => {
+                because = Because::ElsewhereOnly;
+                Verdict::Unknown
+            }
+            None if must.is_everyone() => Verdict::Open,
+            None if must.is_within(&sides.on_link) => Verdict::OnLink,
+            None => Verdict::Part,
+        };
+        let client_sees = Some(seen.word(self.protocol, &must, &may));
+        Reach { verdict, must, may, client_sees, because }
+    }
+
+    /// What the ways of a row come to.
+    fn make(&self, ways: &Ways) -> Made {
+        let sides = self.home.sides(self.wire);
+        let [own, near, many] = ways.each_ref().map(|ways| self.sets(ways));
+        let neighbours = &sides.on_link;
+        let must = [&near, &many].into_iter().fold(certainly(&own, sides), |must, sets| {
+            must.union(&certainly(sets, sides).intersection(neighbours))
+        });
+        let may = either(own.iter().chain(&near).chain(&many).map(|set| &set.may));
+        let proven = must.union(&sides.nobodys);
+        let groups = || Because::Groups;
+        let other = || Because::Doubts(Vec::new());
+        let doubt = Self::doubt(&own, &likely(&own, sides), &proven, other)
+            .or_else(|| {
+                Self::doubt(&near, &likely(&near, sides).intersection(neighbours), &proven, other)
+            })
+            .or_else(|| {
+                Self::doubt(&many, &likely(&many, sides).intersection(neighbours), &proven, groups)
+            });
+        let mut seen = Seen::default();
+        let shown = ways.iter().find(|side| !side.is_empty());
+        for (_, handle) in shown.into_iter().flatten() {
+            seen.add(&self.arrivals.refusals(*handle));
+            if doubt.is_some() {
+                seen.add(&self.arrivals.outcomes(*handle));
+            }
+        }
+        seen.timed_out |= matches!(doubt, Some(Because::Program(_)));
+        let (must, may) = (Rc::new(must), Rc::new(may));
+        let diverter = self.home.programs.iter().find(|program| program.diverts);
+        match diverter {
+            Some(program) => Made {
+                must: Rc::default(),
+                may: Rc::new(RangeSet::from(0..=self.wire.max())),
+                doubt: Some(Because::Program(program.label.clone())),
+                seen: Seen { timed_out: true, ..seen },
+            },
+            None => Made { must, may, doubt, seen },
+        }
+    }
+
+    /// Why it is not proven that all who can be expected to come are let in, if it is not.
+    fn doubt(
+        sets: &[Set],
+        likely: &RangeSet,
+        proven: &RangeSet,
+        other: impl FnOnce() -> Because,
+    ) -> Option<Because> {
+        if likely.is_subset(proven) {
+            return None;
+        }
+        let program = sets.iter().find_map(|set| set.program.clone());
+        Some(program.map_or_else(other, Because::Program))
+    }
+
+    /// The sources of each way.
+    fn sets(&self, ways: &[(usize, Handle)]) -> Vec<Set> {
+        let names = &self.home.sides(self.wire).ways;
+        let of = |(way, handle): &(usize, Handle)| {
+            let name = names.get(*way);
+            let program = self
+                .home
+                .programs
+                .iter()
+                .find(|program| program.link.is_none() || program.link.as_ref() == name);
+            Set {
+                way: *way,
+                must: match program {
+                    Some(_) => RangeSet::empty(),
+                    None => self.arrivals.must(*handle),
+                },
+                may: self.arrivals.may(*handle),
+                program: program.map(|program| program.label.clone()),
+            }
+        };
+        ways.iter().map(of).collect()
+    }
+}
+
+/// The sources that get in by one interface.
+struct Set {
+    way: usize,
+    must: RangeSet,
+    may: RangeSet,
+    /// A program of which it is not known what it lets through.
+    program: Option<String>,
+}
+
+/// Asks about every row, by one interface.
+fn ask_by(
+    arrivals: &mut Arrivals,
+    (way, name): (usize, &String),
+    rows: &[Option<&Asks>],
+    found: &mut [Ways],
+) -> Result<(), EvaluateError> {
+    let mut list: Vec<Listener> = Vec::new();
+    let mut of: Vec<(usize, usize)> = Vec::new();
+    for (at, asks) in rows.iter().enumerate() {
+        let Some(asks) = asks else { continue };
+        for (side, listeners) in asks.sides().into_iter().enumerate() {
+            for listener in listeners {
+                if listener.device.as_ref().is_none_or(|device| device == name) {
+                    list.push(Listener { device: Some(name.clone()), ..listener.clone() });
+                    of.push((at, side));
+                }
+            }
+        }
+    }
+    let handles = arrivals.listeners(&list)?;
+    for ((at, side), handle) in of.into_iter().zip(handles) {
+        if let Some(ways) = found.get_mut(at).and_then(|ways| ways.get_mut(side)) {
+            // The types of ICMP messages differ little.
+            if !ways.contains(&(way, handle)) {
+                ways.push((way, handle));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Those that are certainly let in: by the interface that they belong to, or where that is not one
+/// alone, by each.
+fn certainly(sets: &[Set], sides: &Sides) -> RangeSet {
+    let mut found = RangeSet::empty();
+    let mut by_each = RangeSet::from(0..=u128::MAX);
+    for way in 0..sides.ways.len() {
+        let by_this = either(sets.iter().filter(|set| set.way == way).map(|set| &set.must));
+        by_each = by_each.intersection(&by_this);
+        if let Some(region) = sides.region(way) {
+            found = found.union(&by_this.intersection(region));
+        }
+    }
+    if sides.ways.is_empty() { found } else { found.union(&by_each) }
+}
+
+/// Those that can be expected to come, and may be let in.
+fn likely(sets: &[Set], sides: &Sides) -> RangeSet {
+    let mut found = RangeSet::empty();
+    for set in sets {
+        found = found.union(&match sides.region(set.way) {
+            Some(region) => set.may.intersection(&region.union(&sides.of_several)),
+            None => set.may.clone(),
+        });
+    }
+    found
+}
+
+fn either<'s>(sets: impl Iterator<Item = &'s RangeSet>) -> RangeSet {
+    sets.flat_map(RangeSet::iter).collect()
+}
+
+impl Seen {
+    fn add(&mut self, outcomes: &[Outcome]) {
+        for outcome in outcomes {
+            match outcome {
+                Outcome::Accepted => {}
+                Outcome::Rejected(Reject::Port | Reject::Reset) => self.refused = true,
+                Outcome::Rejected(Reject::Unreachable) => self.unreachable = true,
+                Outcome::Rejected(Reject::Prohibited) => self.prohibited = true,
+                _ => self.timed_out = true,
+            }
+        }
+    }
+
+    /// In one word.
+    fn word(self, protocol: Protocol, must: &Sources, may: &Sources) -> ClientSees {
+        let connects = matches!(protocol, Protocol::TCP | Protocol::SCTP);
+        let open = if connects { ClientSees::Connected } else { ClientSees::Answered };
+        if must.is_everyone() {
+            return open;
+        }
+        let all = [
+            (!may.is_empty(), open),
+            (self.refused, ClientSees::Refused),
+            (self.timed_out, ClientSees::TimedOut),
+            (self.unreachable, ClientSees::Unreachable),
+            (self.prohibited, ClientSees::Prohibited),
+        ];
+        let mut seen = all.into_iter().filter(|(is, _)| *is).map(|(_, word)| word);
+        match (seen.next(), seen.next()) {
+            (Some(only), None) => only,
+            (None, _) => ClientSees::TimedOut,
+            _ => ClientSees::Mixed,
+        }
+    }
+}

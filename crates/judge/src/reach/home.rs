@@ -1,0 +1,194 @@
+//! A network namespace as reach needs it: its packet filter, its routing, and what stands beside.
+
+use std::rc::Rc;
+
+use facts::{AttachPoint, Attached, IfIndex, Link, NetNamespace, Part, RulesetDump, RulesetText};
+use netfilter::ir::{Note, Place, Ruleset};
+use netfilter::world::World;
+use packet_set::RangeSet;
+
+use super::{Wire, regions};
+
+/// The packet filter and routing of one namespace.
+#[derive(Debug)]
+pub(crate) struct Home {
+    /// What of it could not be read at all: what, and why. With any of these nothing is known.
+    pub(crate) unread: Vec<(String, String)>,
+    /// The packet filter.
+    pub(crate) ruleset: Ruleset,
+    /// The interfaces, addresses and routes.
+    pub(crate) world: World,
+    /// Programs that can drop packets.
+    pub(crate) programs: Vec<Program>,
+    sides: [Sides; 2],
+}
+
+/// A program beside the packet filter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Program {
+    /// The interface it is attached to; none: it can concern any packet.
+    pub(crate) link: Option<String>,
+    /// Whether it chooses the socket of a packet, so that others than expected may get it.
+    pub(crate) diverts: bool,
+    /// What to call it.
+    pub(crate) label: String,
+}
+
+/// What is known of the sources of one family.
+#[derive(Clone, Debug)]
+pub(crate) struct Sides {
+    /// The interfaces that packets from elsewhere arrive on.
+    pub(crate) ways: Vec<String>,
+    /// The sources that belong to each of these alone; none where that is not known.
+    pub(crate) regions: Option<Vec<RangeSet>>,
+    /// The neighbours on any of these.
+    pub(crate) on_link: RangeSet,
+    /// The sources of which it is not known to which one interface they belong.
+    pub(crate) of_several: RangeSet,
+    /// The addresses that no host elsewhere can have.
+    pub(crate) nobodys: Rc<RangeSet>,
+}
+
+impl Sides {
+    /// The sources that belong to an interface; none where that is not known.
+    pub(crate) fn region(&self, way: usize) -> Option<&RangeSet> {
+        self.regions.as_ref()?.get(way)
+    }
+}
+
+impl Home {
+    /// Reads what the kernel told; none for a namespace that is known from its sockets alone.
+    pub(crate) fn of(fact: Option<&NetNamespace>) -> Self {
+        let mut unread = Vec::new();
+        let ruleset = fact.map(|fact| &fact.ruleset);
+        missing(ruleset, "the packet filter", &mut unread);
+        if let Some(dump) = ruleset.and_then(Part::value) {
+            // What is missing from a part is a doubt of the evaluation.
+            if dump.nftables.value().is_none() {
+                missing(Some(&dump.nftables), "nftables", &mut unread);
+            }
+            if dump.legacy.value().is_none() {
+                missing(Some(&dump.legacy), "the older iptables", &mut unread);
+            }
+        }
+        let links = fact.map_or(&[][..], |fact| fact.links.items());
+        let dump = ruleset.and_then(Part::value);
+        let world = fact.map(World::of).unwrap_or_default();
+        Self {
+            unread,
+            ruleset: dump.map(|dump| read(dump, links)).unwrap_or_default(),
+            sides: Wire::BOTH.map(|wire| sides(fact, &world, wire)),
+            world,
+            programs: fact.map(programs).unwrap_or_default(),
+        }
+    }
+
+    /// What is known of the sources of a family.
+    pub(crate) fn sides(&self, wire: Wire) -> &Sides {
+        let [four, six] = &self.sides;
+        if wire == Wire::Ipv4 { four } else { six }
+    }
+}
+
+/// What is known of the sources of a family.
+fn sides(fact: Option<&NetNamespace>, world: &World, wire: Wire) -> Sides {
+    let family = wire.family();
+    let ways: Vec<String> = world.ways_in(family).into_iter().map(ToOwned::to_owned).collect();
+    let regions = fact.and_then(|fact| {
+        let by_index = regions::of(fact, wire)?;
+        let of = |way: &String| {
+            let link = fact.links.items().iter().find(|link| link.name == *way)?;
+            by_index.get(&link.index.0).cloned()
+        };
+        // Each interface has neighbours with link-local addresses of its own.
+        let local = if wire == Wire::Ipv6 { link_local() } else { RangeSet::empty() };
+        let regions = ways.iter().map(|way| of(way).unwrap_or_default().union(&local));
+        Some(regions.collect::<Vec<RangeSet>>())
+    });
+    let known = regions.iter().flatten().fold(RangeSet::empty(), |all, own| all.union(own));
+    let on_link = world.on_link(family);
+    Sides {
+        ways,
+        of_several: known.complement(wire.max()),
+        regions,
+        on_link: on_link.iter().fold(RangeSet::empty(), |all, (_, own)| all.union(own)),
+        nobodys: Rc::new(world.anyone(family).complement(wire.max())),
+    }
+}
+
+/// The whole ruleset.
+fn read(dump: &RulesetDump, links: &[Link]) -> Ruleset {
+    let mut ruleset = netfilter::live::ruleset(dump, links);
+    for RulesetText { name, text } in &dump.texts {
+        match netfilter::rules::load(&[(name, text.as_bytes())]) {
+            Ok(more) => ruleset.join(more),
+            Err(error) => {
+                let place = Place { file: name.as_str().into(), line: 0, handle: None };
+                ruleset.notes.push(Note { place, what: error.to_string() });
+            }
+        }
+    }
+    ruleset
+}
+
+/// Addresses that are valid on one link only (RFC 4291, section 2.5.6).
+fn link_local() -> RangeSet {
+    RangeSet::from(0xfe80 << 112..=(0xfec0 << 112) - 1)
+}
+
+/// The programs beside the packet filter, and what of them could not be read.
+fn programs(fact: &NetNamespace) -> Vec<Program> {
+    let links = fact.links.items();
+    let name = |index: IfIndex| {
+        let link = links.iter().find(|link| link.index == index);
+        link.map_or_else(|| format!("interface {index}"), |link| link.name.clone())
+    };
+    let of = |attached: &Attached| {
+        let link = attached.link.map(name);
+        let diverts = attached.point == AttachPoint::SocketLookup;
+        Program { label: label(attached, link.as_deref()), link, diverts }
+    };
+    let unread = |gap: &facts::Gap| Program {
+        link: None,
+        diverts: false,
+        label: format!("{} not read ({})", gap.what, gap.why),
+    };
+    let mut list: Vec<Program> = fact.attached.items().iter().map(of).collect();
+    list.extend(fact.attached.gaps().iter().map(unread));
+    list
+}
+
+/// `XDP program xdp_filter on eth0`.
+fn label(attached: &Attached, link: Option<&str>) -> String {
+    let kind = match attached.point {
+        AttachPoint::Xdp => "XDP program",
+        AttachPoint::TcxIngress => "tcx ingress program",
+        AttachPoint::TcxEgress => "tcx egress program",
+        AttachPoint::TcIngress => "tc ingress filter",
+        AttachPoint::TcEgress => "tc egress filter",
+        AttachPoint::Netkit => "netkit program",
+        AttachPoint::SocketLookup => "socket lookup program",
+        AttachPoint::Other => "program",
+    };
+    let name = match attached.program {
+        _ if !attached.name.is_empty() => format!(" {}", attached.name),
+        Some(number) => format!(" {number}"),
+        None => String::new(),
+    };
+    let on = link.map(|link| format!(" on {link}")).unwrap_or_default();
+    format!("{kind}{name}{on}")
+}
+
+/// Adds what is missing from a part.
+fn missing<T>(part: Option<&Part<T>>, what: &str, unread: &mut Vec<(String, String)>) {
+    match part {
+        Some(Part::Known { .. }) => {}
+        None | Some(Part::NotAsked) => {
+            unread.push((what.to_owned(), "this snapshot does not hold it".to_owned()));
+        }
+        Some(Part::Partial { gaps, .. }) => {
+            unread.extend(gaps.iter().map(|gap| (gap.what.clone(), gap.why.clone())));
+        }
+        Some(Part::Unreadable { gap }) => unread.push((gap.what.clone(), gap.why.clone())),
+    }
+}

@@ -1,0 +1,211 @@
+//! Why a reach is what it is, in full: the deciding rule, a packet, interface by interface.
+
+use facts::Protocol;
+use netfilter::concrete::{Decider, Packet, possible};
+use netfilter::ir::Hook;
+use netfilter::symbolic::{Arrivals, Asked, Listener, Outcome};
+use packet_set::{Budget, RangeSet};
+
+use super::evaluate::Evaluated;
+use super::home::{Home, Sides};
+use super::{Because, Reach, Reason, Sources, Verdict, Way, Wire};
+use crate::Judgement;
+use crate::row::Row;
+
+/// How many things that were not understood are kept.
+const MOST_DOUBTS: usize = 32;
+
+/// The reason of the reach of a row.
+pub(crate) fn of(
+    judgement: &Judgement<'_>,
+    row: &Row<'_>,
+    wire: Wire,
+    (evaluated, place): (&Evaluated, usize),
+) -> Option<Reason> {
+    let reach = evaluated.reaches.get(place)?;
+    let plain = || Reason { decided_by: None, because: reach.because.clone(), ways: Vec::new() };
+    let asks = evaluated.asks.get(place).and_then(Option::as_ref);
+    let (Some(asks), Some(kept)) = (asks, &evaluated.arrivals) else { return Some(plain()) };
+    let home = judgement.home(row.namespace)?;
+    // Of ICMP the echo request stands for all types.
+    let usual = if wire == Wire::Ipv4 { 8 } else { 128 };
+    let listeners = asks.first();
+    let usual = listeners.iter().find(|l| row.port().is_none() && l.port == usual);
+    let Some(listener) = usual.or(listeners.first()) else { return Some(plain()) };
+    let mut arrivals = kept.0.borrow_mut();
+    let (protocol, sides) = (evaluated.protocol?, home.sides(wire));
+    let mut view = View { home, wire, protocol, sides, arrivals: &mut arrivals };
+    let found: Vec<(Way, Why)> = view
+        .sides
+        .ways
+        .iter()
+        .filter(|way| listener.device.as_ref().is_none_or(|device| device == *way))
+        .filter_map(|way| view.way(way, listener))
+        .collect();
+    let wanted = |(way, _): &&(Way, Why)| !way.may.is_empty() || reach.may.is_empty();
+    let first = found.iter().find(wanted).or(found.first());
+    let decided_by = first.and_then(|(_, why)| why.decided_by.clone());
+    let because = match &reach.because {
+        Because::Doubts(known) if known.is_empty() => Because::Doubts(view.doubts(listener)),
+        Because::Filter => first.map_or(Because::Filter, |(_, why)| why.because(reach)),
+        other => other.clone(),
+    };
+    Some(Reason { decided_by, because, ways: found.into_iter().map(|(way, _)| way).collect() })
+}
+
+/// Why something gets in or does not.
+struct Why {
+    decided_by: Option<String>,
+    /// The rule or policy in full.
+    text: Option<String>,
+    /// The same for those that do not get in, where others do.
+    others: Option<String>,
+    /// Whether it is for routing that others do not get in.
+    by_routing: bool,
+}
+
+impl Why {
+    fn because(&self, reach: &Reach) -> Because {
+        let others = match (&self.others, reach.verdict) {
+            (_, Verdict::Open) => String::new(),
+            (Some(others), _) => format!("; others: {others}"),
+            (None, _) if self.by_routing => {
+                "; others have no route here, or replies to them have none back".to_owned()
+            }
+            _ => String::new(),
+        };
+        match &self.text {
+            Some(text) => Because::Decides(format!("{text}{others}")),
+            None if self.by_routing => Because::Routing,
+            None => Because::NothingFilters,
+        }
+    }
+}
+
+/// What is looked at.
+struct View<'v> {
+    home: &'v Home,
+    wire: Wire,
+    protocol: Protocol,
+    sides: &'v Sides,
+    arrivals: &'v mut Arrivals,
+}
+
+impl View<'_> {
+    /// Who gets in by an interface, and why.
+    fn way(&mut self, name: &str, listener: &Listener) -> Option<(Way, Why)> {
+        let listener = Listener { device: Some(name.to_owned()), ..listener.clone() };
+        let handle = *self.arrivals.listeners(std::slice::from_ref(&listener)).ok()?.first()?;
+        let (must, may) = (self.arrivals.must(handle), self.arrivals.may(handle));
+        let refusals = self.arrivals.refusals(handle);
+        let nobodys = self.sides.nobodys.clone();
+        let sources = |set: &RangeSet| Sources::of(self.wire, set.clone().into(), nobodys.clone());
+        let let_in = self.packet(&listener, &may, true);
+        let kept_out = self.packet(&listener, &may.complement(self.wire.max()), false);
+        let decided =
+            |packet: &Option<Packet>, accepted: bool| self.decider(packet.as_ref()?, accepted);
+        let (inside, outside) = (decided(&let_in, true), decided(&kept_out, false));
+        let shown = if may.is_empty() { &outside } else { &inside };
+        let by_routing = refusals.iter().any(|outcome| {
+            matches!(outcome, Outcome::NoRoute | Outcome::Martian | Outcome::Unanswered)
+        });
+        let why = Why {
+            decided_by: shown.as_ref().and_then(decided_by),
+            text: shown.as_ref().and_then(text),
+            others: outside.as_ref().filter(|_| !may.is_empty()).and_then(text),
+            by_routing,
+        };
+        let witness = let_in.or(kept_out).map(|packet| self.words(&packet));
+        let way = Way {
+            interface: name.to_owned(),
+            must: sources(&must),
+            may: sources(&may),
+            decided_by: why.decided_by.clone(),
+            translated: None,
+            witness,
+        };
+        Some((way, why))
+    }
+
+    /// A packet from one of these sources that may get in, or that certainly does not: from an
+    /// address as it is used in examples, or from a neighbour, or the first that there is.
+    fn packet(&self, listener: &Listener, sources: &RangeSet, gets_in: bool) -> Option<Packet> {
+        let example = match self.wire {
+            // RFC 5737; RFC 3849.
+            Wire::Ipv4 => 0xc633_6407,
+            Wire::Ipv6 => 0x2001_0db8_0000_0000_0000_0000_0000_0007,
+        };
+        let nobodys = self.sides.nobodys.complement(self.wire.max());
+        let sources = sources.intersection(&nobodys);
+        let neighbours = sources.intersection(&self.sides.on_link);
+        let tries = [RangeSet::one(example).intersection(&sources), neighbours, sources];
+        tries.iter().filter(|set| !set.is_empty()).find_map(|set| {
+            self.arrivals
+                .witness_from(listener, set, |leaf| self.arrivals.may_leaf(leaf) == gets_in)
+        })
+    }
+
+    /// Who decides about a packet.
+    fn decider(&self, packet: &Packet, accepted: bool) -> Option<Decider> {
+        let found = possible(&self.home.ruleset, packet, Hook::Input).ok()?;
+        let is_wanted = |outcome| (outcome == Outcome::Accepted) == accepted;
+        let decision = found.decisions.into_iter().find(|d| is_wanted(d.outcome));
+        decision.map(|decision| decision.decider)
+    }
+
+    /// A packet in words.
+    fn words(&self, packet: &Packet) -> String {
+        let [from, to] = [packet.source, packet.destination].map(|a| self.wire.address(a));
+        let has_ports = matches!(packet.protocol, 6 | 17 | 132 | 136);
+        let end = |address: std::net::IpAddr, port: u16| {
+            if has_ports {
+                std::net::SocketAddr::new(address, port).to_string()
+            } else {
+                address.to_string()
+            }
+        };
+        format!("{} -> {} by {}", end(from, packet.sport), end(to, packet.dport), packet.iif)
+    }
+
+    /// What was not understood and matters for this port.
+    fn doubts(&self, listener: &Listener) -> Vec<String> {
+        let asked = Asked {
+            ports: RangeSet::one(listener.port.into()),
+            destinations: listener.addresses.clone(),
+            family: self.wire.family(),
+            protocol: u8::try_from(self.protocol.0).unwrap_or(u8::MAX),
+        };
+        let (ruleset, world) = (&self.home.ruleset, &self.home.world);
+        let again = netfilter::symbolic::arrivals(ruleset, world, &asked, Budget::default());
+        let unknown = match &again {
+            Ok(again) => &again.unknown,
+            Err(_) => &self.arrivals.unknown,
+        };
+        unknown
+            .iter()
+            .take(MOST_DOUBTS)
+            .map(|note| format!("{}: {}", note.place, note.what))
+            .collect()
+    }
+}
+
+/// `inet filter input handle 7`, `policy of inet filter input`.
+fn decided_by(decider: &Decider) -> Option<String> {
+    match decider {
+        Decider::Rule { chain, place, .. } => Some(match place.handle {
+            Some(handle) => format!("{chain} handle {handle}"),
+            None => format!("{chain} {place}"),
+        }),
+        Decider::Policy { chain } => Some(format!("policy of {chain}")),
+        Decider::Nobody => None,
+    }
+}
+
+/// The same with the rule.
+fn text(decider: &Decider) -> Option<String> {
+    let by = decided_by(decider)?;
+    match decider {
+        Decider::Rule { text, .. } => Some(format!("{by}: {text}")),
+        _ => Some(by),
+    }
+}

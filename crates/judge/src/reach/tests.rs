@@ -1,0 +1,191 @@
+//! Verdicts on sample hosts: what a socket and a ruleset come to.
+
+use facts::{AddressFilter, AttachPoint, Prefix, Queue, Snapshot};
+
+use super::{Reach, Verdict, Wire};
+use crate::judge;
+use crate::sample::Sample;
+
+/// `open connected`, `part 10.0.0.0/8 mixed`, `unknown 10.0.0.0/8..0.0.0.0/0 mixed`.
+fn describe(reach: &Reach) -> String {
+    let list = |sources: &super::Sources| {
+        let texts: Vec<String> = sources.prefixes().iter().map(ToString::to_string).collect();
+        if texts.is_empty() { "none".to_owned() } else { texts.join(",") }
+    };
+    let verdict = match reach.verdict {
+        Verdict::Open => "open".to_owned(),
+        Verdict::HostOnly => "host_only".to_owned(),
+        Verdict::Blocked => "blocked".to_owned(),
+        Verdict::Part => format!("part {}", list(&reach.must)),
+        Verdict::OnLink => format!("on_link {}", list(&reach.must)),
+        Verdict::Unknown => format!("unknown {}..{}", list(&reach.must), list(&reach.may)),
+    };
+    match (reach.verdict, reach.client_sees) {
+        (Verdict::Open | Verdict::HostOnly, _) | (_, None) => verdict,
+        (_, Some(sees)) => format!("{verdict} {sees:?}"),
+    }
+}
+
+/// What the only socket of a host comes to, over both families; `-` where one cannot arrive.
+fn verdicts(snapshot: &Snapshot) -> [String; 2] {
+    let judgement = judge(snapshot);
+    let Some(row) = judgement.rows.first() else { return Default::default() };
+    Wire::BOTH.map(|wire| match judgement.reach(row, wire) {
+        Some(reach) => {
+            // The reason must not fall over either.
+            assert!(judgement.reason(row, wire).is_some());
+            describe(reach)
+        }
+        None => "-".to_owned(),
+    })
+}
+
+/// A host with this ruleset and one socket on any address.
+fn check(ruleset: &str, socket: (&str, &str), expect: [&str; 2]) {
+    let mut host = Sample::new();
+    host.ruleset("test.nft", ruleset);
+    host.bind(socket.0, socket.1, &[]);
+    assert_eq!(verdicts(&host.build()), expect, "{socket:?} behind {ruleset}");
+}
+
+/// An input chain of the family inet with this policy and these rules.
+fn input(policy: &str, rules: &str) -> String {
+    format!(
+        "table inet filter {{\nchain input {{\ntype filter hook input priority 0; policy {policy};\n\
+         {rules}\n}}\n}}\n"
+    )
+}
+
+#[test]
+fn plain_hosts() {
+    check("", ("tcp", "[::]:22"), ["open", "open"]);
+    check("", ("udp", "0.0.0.0:53"), ["open", "-"]);
+    check("", ("tcp", "127.0.0.1:25"), ["host_only", "-"]);
+    check("", ("tcp", "[::1]:25"), ["-", "host_only"]);
+    check("", ("tcp", "192.0.2.10:80"), ["open", "-"]);
+    // No interface has it.
+    check("", ("tcp", "192.0.2.99:80"), ["blocked", "-"]);
+    check(&input("drop", ""), ("tcp", "[::]:22"), ["blocked TimedOut", "blocked TimedOut"]);
+    check(
+        &input("accept", "tcp dport 22 reject with tcp reset"),
+        ("tcp", "[::]:22"),
+        ["blocked Refused", "blocked Refused"],
+    );
+    check(&input("drop", "tcp dport 22 accept"), ("tcp", "[::]:22"), ["open", "open"]);
+    check(
+        &input("drop", "ip saddr 10.0.0.0/8 tcp dport 9100 accept"),
+        ("tcp", "[::]:9100"),
+        ["part 10.0.0.0/8 Mixed", "blocked TimedOut"],
+    );
+    check(
+        &input("drop", "ip saddr 192.0.2.0/24 tcp dport 9100 accept\nip6 saddr fe80::/10 accept"),
+        ("tcp", "[::]:9100"),
+        ["on_link 192.0.2.0/24 Mixed", "on_link fe80::/10 Mixed"],
+    );
+}
+
+#[test]
+fn what_is_not_certain_is_not_said_to_be() {
+    check(
+        &input("drop", "tcp dport 22 limit rate 3/minute accept"),
+        ("tcp", "0.0.0.0:22"),
+        ["unknown none..0.0.0.0/0 Mixed", "-"],
+    );
+    check(
+        &input("drop", "ip saddr 10.0.0.0/8 accept\ntcp dport 22 limit rate 3/minute accept"),
+        ("tcp", "0.0.0.0:22"),
+        ["unknown 10.0.0.0/8..0.0.0.0/0 Mixed", "-"],
+    );
+}
+
+#[test]
+fn programs_beside_the_packet_filter() {
+    for point in [AttachPoint::Xdp, AttachPoint::TcIngress, AttachPoint::TcxEgress] {
+        let mut host = Sample::new();
+        host.attached(point, 2, "mine");
+        host.bind("tcp", "0.0.0.0:22", &[]);
+        let snapshot = host.build();
+        assert_eq!(verdicts(&snapshot), ["unknown none..0.0.0.0/0 Mixed", "-"], "{point:?}");
+        let judgement = judge(&snapshot);
+        let reason = judgement.reason(&judgement.rows[0], Wire::Ipv4).unwrap().because;
+        assert!(reason.to_string().contains("mine on eth0"), "{reason}");
+    }
+    // Chooses among sockets: anything may come.
+    let mut host = Sample::new();
+    host.ruleset("test.nft", &input("drop", "tcp dport 80 accept"));
+    host.attached(AttachPoint::SocketLookup, 2, "steer");
+    host.bind("tcp", "0.0.0.0:22", &[]);
+    assert_eq!(verdicts(&host.build())[0], "unknown none..0.0.0.0/0 Mixed");
+}
+
+#[test]
+fn address_lists_of_systemd() {
+    let prefix = |text: &str, len| Prefix { address: text.parse().unwrap(), len };
+    let everyone = vec![prefix("0.0.0.0", 0), prefix("::", 0)];
+    let check = |allow: &[Prefix], deny: &[Prefix], expect: [&str; 2]| {
+        let mut host = Sample::new();
+        let unit = host.cgroup("/system.slice/web.service");
+        let lists = AddressFilter { allow: allow.to_vec(), deny: deny.to_vec() };
+        host.cgroup_program(unit, Some(lists));
+        host.bind("tcp", "[::]:80", &[]).cgroup = Some(unit);
+        assert_eq!(verdicts(&host.build()), expect, "{allow:?} {deny:?}");
+    };
+    check(&[], &[], ["open", "open"]);
+    check(&[], &everyone, ["blocked TimedOut", "blocked TimedOut"]);
+    check(&everyone, &everyone, ["open", "open"]);
+    check(&[prefix("10.0.0.0", 8)], &everyone, ["part 10.0.0.0/8 Mixed", "blocked TimedOut"]);
+    check(
+        &[],
+        &[prefix("10.0.0.0", 8)],
+        [
+            "part 0.0.0.0/5,8.0.0.0/7,11.0.0.0/8,12.0.0.0/6,16.0.0.0/4,32.0.0.0/3,64.0.0.0/2,\
+             128.0.0.0/1 Mixed",
+            "open",
+        ],
+    );
+    let mut host = Sample::new();
+    let unit = host.cgroup("/system.slice/web.service");
+    host.cgroup_program(unit, None);
+    host.bind("tcp", "0.0.0.0:80", &[]).cgroup = Some(unit);
+    assert_eq!(verdicts(&host.build())[0], "unknown none..0.0.0.0/0 Mixed");
+}
+
+#[test]
+fn a_full_accept_queue_lets_nobody_in_for_now() {
+    let mut host = Sample::new();
+    host.bind("tcp", "0.0.0.0:80", &[]).queue = Queue { now: 6, max: 5 };
+    assert_eq!(verdicts(&host.build())[0], "unknown none..0.0.0.0/0 TimedOut");
+}
+
+#[test]
+fn without_a_router_only_neighbours_are_answered() {
+    let mut host = Sample::new();
+    host.without_gateway();
+    host.bind("tcp", "0.0.0.0:80", &[]);
+    assert_eq!(verdicts(&host.build())[0], "on_link 192.0.2.0/24 Mixed");
+}
+
+#[test]
+fn two_interfaces_and_the_sources_behind_them() {
+    let build = |ruleset: &str, rp_filter: &str| {
+        let mut host = Sample::new();
+        host.link(3, "lan0").address(3, "10.0.0.1", 8, 0);
+        host.setting("net/ipv4/conf/all/rp_filter", rp_filter);
+        host.ruleset("test.nft", ruleset);
+        host.bind("tcp", "0.0.0.0:80", &[]);
+        host.build()
+    };
+    let lan = input("drop", "iifname \"lan0\" accept");
+    assert_eq!(verdicts(&build("", "0"))[0], "open");
+    // Others may send by lan0, but the answer does not go there.
+    assert_eq!(verdicts(&build(&lan, "0"))[0], "on_link 10.0.0.0/8 Mixed");
+    assert_eq!(verdicts(&build(&lan, "1"))[0], "on_link 10.0.0.0/8 Mixed");
+}
+
+#[test]
+fn nothing_is_known_without_root() {
+    let mut host = Sample::new();
+    host.without_root().bind("tcp", "[::]:22", &[]);
+    let expect = ["unknown none..0.0.0.0/0", "unknown none..::/0"];
+    assert_eq!(verdicts(&host.build()), expect);
+}
