@@ -13,8 +13,13 @@
     reason = "a benchmark reads its clock and prints"
 )]
 
-use netfilter::ir::Hook;
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use netfilter::ir::{Family, Hook, Ruleset};
 use netfilter::rules::{Question, ask, load, matrix};
+use netfilter::symbolic::{Asked, Listener, arrivals};
+use netfilter::world::{EXAMPLE, World};
+use packet_set::{Budget, RangeSet};
 
 /// CPU time of this thread in milliseconds (proc_pid_schedstat: time on the CPU in ns).
 fn cpu_ms() -> f64 {
@@ -37,7 +42,7 @@ impl Random {
     fn prefix(&mut self) -> String {
         let length = 14 + self.below(19);
         let address = u32::try_from(self.below(1 << 32)).expect("32 bits");
-        format!("{}/{length}", std::net::Ipv4Addr::from_bits(address))
+        format!("{}/{length}", Ipv4Addr::from_bits(address))
     }
 }
 
@@ -92,7 +97,7 @@ fn with_set(count: u64) -> String {
     elements.dedup();
     let elements: Vec<String> = elements
         .iter()
-        .map(|one| std::net::Ipv4Addr::from_bits(u32::try_from(*one).expect("32 bits")).to_string())
+        .map(|one| Ipv4Addr::from_bits(u32::try_from(*one).expect("32 bits")).to_string())
         .collect();
     format!(
         "table ip t {{\n set s {{\n type ipv4_addr\n elements = {{ {} }}\n }}\n chain c {{\n type filter \
@@ -123,8 +128,97 @@ fn measure(what: &str, before: &mut f64, text: &str, hook: Hook, as_matrix: bool
     line(what, before, parse_ms, (cpu_ms() - parsed - parse_ms).max(0.0));
 }
 
+/// A host with many services: rules for each family as [`host`] makes them, a set of prefixes that are
+/// dropped, and listeners. Everything that the first screen asks: both families, TCP and UDP.
+fn first_screen(rules: u64, prefixes: u64, listeners: u16) -> String {
+    let mut random = Random(0xf125);
+    let mut list: Vec<u64> = (0..prefixes).map(|_| random.below(1 << 24)).collect();
+    list.sort_unstable();
+    list.dedup();
+    let four: Vec<String> = list
+        .iter()
+        .map(|one| format!("{}/24", Ipv4Addr::from_bits(u32::try_from(one << 8).expect("32 bits"))))
+        .collect();
+    let six: Vec<String> = list
+        .iter()
+        .map(|one| format!("{}/48", Ipv6Addr::from_bits(0x2a << 120 | u128::from(*one) << 80)))
+        .collect();
+    let mut text = format!(
+        "table inet f {{\n set four {{ type ipv4_addr; flags interval; elements = {{ {} }} }}\n set six {{ \
+         type ipv6_addr; flags interval; elements = {{ {} }} }}\n chain in {{ type filter hook input \
+         priority 0; policy drop;\n ct state established,related accept\n ip saddr @four drop\n ip6 saddr \
+         @six drop\n",
+        four.join(",\n"),
+        six.join(",\n")
+    );
+    for at in 0..rules {
+        let (source, port) = (random.prefix(), random.below(u64::from(listeners)) + 1000);
+        let net = u128::from(random.below(1 << 32));
+        let rule = match random.below(10) {
+            0..5 => format!("ip saddr {source} drop"),
+            5 => format!("ip6 saddr {}/48 drop", Ipv6Addr::from_bits(0x2a << 120 | net << 80)),
+            6 => format!(
+                "ip6 saddr {}/40 tcp dport {port} accept",
+                Ipv6Addr::from_bits(0x2a << 120 | (net >> 8) << 88)
+            ),
+            7 => format!("ip saddr {source} udp dport {port} accept"),
+            _ => format!("ip saddr {source} tcp dport {port} accept"),
+        };
+        text.push_str(&format!(" {rule} comment \"{at}\"\n"));
+    }
+    for port in (1000..1000 + listeners).filter(|port| port % 3 == 0) {
+        text.push_str(&format!(" meta l4proto {{ tcp, udp }} th dport {port} accept\n"));
+    }
+    text + " }\n}\n"
+}
+
+/// Who reaches each of the listeners, over TCP and UDP; how many of the answers say "everyone".
+fn answer_all(ruleset: &Ruleset, listeners: u16) -> usize {
+    let namespace = serde_json::from_str(EXAMPLE).expect("the example");
+    let world = World::of(&namespace);
+    let mut open = 0;
+    for family in Family::BOTH {
+        for protocol in [6, 17] {
+            let asked = Asked {
+                family,
+                protocol,
+                ports: RangeSet::from(0..=0xffff),
+                destinations: world.reachable_addresses(family),
+            };
+            let mut found =
+                arrivals(ruleset, &world, &asked, Budget::default()).expect("an answer");
+            let addresses = world.reachable_addresses(family);
+            let list: Vec<Listener> = (1000..1000 + listeners)
+                .map(|port| Listener { addresses: addresses.clone(), device: None, port })
+                .collect();
+            let sources = found.listeners(&list).expect("an answer");
+            found.entries().expect("entries");
+            open += sources.iter().filter(|one| found.anyone_may(**one)).count();
+        }
+    }
+    open
+}
+
+/// The cost of the first screen of a host.
+fn screens() {
+    let mut before = 0.0;
+    for rules in [2_500, 5_000, 10_000, 100_000] {
+        let text = first_screen(rules, 50_000, 200);
+        let start = cpu_ms();
+        let ruleset = load(&[("bench", text.as_bytes())]).expect("a ruleset");
+        let parsed = cpu_ms();
+        assert!(answer_all(&ruleset, 200) > 200, "some are open");
+        let what = format!("200 listeners, {rules} rules, 50000 prefixes");
+        line(&what, &mut before, parsed - start, cpu_ms() - parsed);
+    }
+}
+
 fn main() {
     println!("{:<40} {:>9} {:>10} {:>7}", "input", "parse ms", "answer ms", "growth");
+    screens();
+    if std::env::args().any(|word| word == "screens") {
+        return;
+    }
     let mut before = 0.0;
     for count in [12_500, 25_000, 50_000, 100_000] {
         measure(&format!("{count} rules of a host"), &mut before, &host(count), Hook::Input, false);

@@ -14,6 +14,8 @@ struct Node {
     bounds_at: u32,
     edges: u32,
     hash: u32,
+    /// The fields that this node and those below it look at; see [`mask`].
+    fields: u64,
     /// Every outcome below this node, as in a leaf.
     outcomes: u16,
     field: u8,
@@ -155,6 +157,16 @@ impl Arena {
             .unwrap_or(Leaf::EMPTY)
     }
 
+    /// Whether the diagram may look at the field; if not, it does not.
+    pub(crate) fn may_look_at(&self, diagram: Diagram, field: Field) -> bool {
+        self.get(diagram).is_some_and(|node| node.fields & mask(field.place()) != 0)
+    }
+
+    /// Whether the diagram looks at no field but those of the mask.
+    pub(crate) fn looks_within(&self, diagram: Diagram, fields: u64) -> bool {
+        self.get(diagram).is_none_or(|node| node.fields & !fields == 0)
+    }
+
     fn get(&self, diagram: Diagram) -> Option<&Node> {
         // A leaf's handle is beyond every node.
         self.nodes.get(diagram.0 as usize)
@@ -278,6 +290,9 @@ impl Arena {
         // The starts ascend, so the last one tells whether all fit in 32 bits.
         let outcomes =
             edges.iter().fold(Leaf::EMPTY, |all, (_, child)| all.or(self.outcomes(*child)));
+        let fields = edges.iter().fold(mask(field.place()), |all, (_, child)| {
+            all | self.get(*child).map_or(0, |node| node.fields)
+        });
         let wide = edges.last().is_some_and(|(start, _)| *start > u128::from(u32::MAX));
         let bounds = edges.iter().skip(1).map(|(start, _)| *start);
         let bounds_at = if wide {
@@ -294,6 +309,7 @@ impl Arena {
             bounds_at: bounds_at as u32,
             edges: edges.len() as u32,
             hash,
+            fields,
             outcomes: outcomes.bits(),
             field: field.place(),
             wide,
@@ -323,6 +339,11 @@ impl Arena {
         }
         self.unique = table;
     }
+}
+
+/// A bit for each field; the last bit stands for all fields from its place on.
+pub(crate) const fn mask(place: u8) -> u64 {
+    1 << if place < 63 { place } else { 63 }
 }
 
 /// A hash of a node's content (multiply and rotate, as rustc's own tables do).

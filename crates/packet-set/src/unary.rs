@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use crate::arena::Arena;
+use crate::arena::{Arena, mask};
 use crate::budget::Exceeded;
 use crate::diagram::{Diagram, Leaf};
 use crate::field::Field;
@@ -64,7 +64,10 @@ impl Arena {
         diagram: Diagram,
         kept: impl Fn(Field) -> bool,
     ) -> Result<Diagram, Exceeded> {
-        self.keeping(diagram, &kept, &mut Memo::new())
+        // The last bit of a mask stands for several fields.
+        let all = (0..63).filter(|place| kept(Field::at(*place)));
+        let fields = all.fold(0, |all, place| all | mask(place));
+        self.keeping(diagram, &kept, fields, &mut Memo::new())
     }
 
     /// What the diagram says for each of these values of a field, as [`Arena::restrict`] would one
@@ -107,7 +110,7 @@ impl Arena {
         memo: &mut Memo,
     ) -> Result<Diagram, Exceeded> {
         let place = self.place(diagram);
-        if place > field.place() {
+        if !self.may_look_at(diagram, field) {
             return Ok(diagram);
         }
         if let Some(known) = memo.get(&diagram) {
@@ -148,20 +151,24 @@ impl Arena {
         &mut self,
         diagram: Diagram,
         kept: &impl Fn(Field) -> bool,
+        fields: u64,
         memo: &mut Memo,
     ) -> Result<Diagram, Exceeded> {
         let Some(field) = self.top(diagram) else { return Ok(diagram) };
+        if self.looks_within(diagram, fields) {
+            return Ok(diagram);
+        }
         if let Some(known) = memo.get(&diagram) {
             return Ok(*known);
         }
         let result = if kept(field) {
-            self.rebuild(diagram, |arena, child| arena.keeping(child, kept, memo))?
+            self.rebuild(diagram, |arena, child| arena.keeping(child, kept, fields, memo))?
         } else {
             let children = self.children(diagram, field);
             self.charge(children.len() as u64)?;
             let mut list = Vec::with_capacity(children.len());
             for child in children {
-                list.push(self.keeping(child, kept, memo)?);
+                list.push(self.keeping(child, kept, fields, memo)?);
             }
             list.sort_unstable();
             list.dedup();
@@ -187,11 +194,11 @@ impl Arena {
         values: &[u128],
         memo: &mut HashMap<Diagram, Rc<[Diagram]>>,
     ) -> Result<Rc<[Diagram]>, Exceeded> {
-        let place = self.place(diagram);
         if let Some(known) = memo.get(&diagram) {
             return Ok(Rc::clone(known));
         }
-        let list: Rc<[Diagram]> = if place >= field.place() {
+        let place = self.place(diagram);
+        let list: Rc<[Diagram]> = if place == field.place() || !self.may_look_at(diagram, field) {
             // Where the diagram does not look at the field, its only child is itself.
             self.charge(values.len() as u64)?;
             values.iter().map(|value| self.child_at(diagram, field, *value)).collect()

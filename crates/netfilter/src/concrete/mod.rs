@@ -4,13 +4,20 @@
 //! where that one substitutes backward, keeps a packet where that one keeps diagrams. So it serves
 //! as an oracle for it in tests, and it tells which rule decided.
 //!
-//! What cannot be decided from the packet is asked of an [`Oracle`].
+//! [`walk`] is for a ruleset alone, [`journey`] for a known host: with routing and the way of the
+//! reply. What cannot be decided from the packet is asked of an [`Oracle`].
 
 mod condition;
+mod fib;
+mod journey;
 mod packet;
 mod possible;
+mod reply;
+mod route;
+mod source;
 mod walk;
 
+pub use journey::{Event, Journey, Journeys, Routed, Why, journey, journeys};
 pub use packet::Packet;
 pub use possible::{Possible, possible};
 pub use walk::{Decider, Decision, Trace, WalkError, walk};

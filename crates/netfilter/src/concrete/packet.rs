@@ -49,6 +49,10 @@ pub struct Packet {
     pub original_destination: u128,
     /// Port as the sender wrote it.
     pub original_dport: u16,
+    /// The state that connection tracking gives it.
+    pub tracked_state: u128,
+    /// Whether it replies to the first packet.
+    pub is_reply: bool,
 }
 
 impl Packet {
@@ -83,6 +87,40 @@ impl Packet {
             ct_status: 0,
             original_destination: destination,
             original_dport: dport,
+            tracked_state: ct_state::NEW,
+            is_reply: false,
+        }
+    }
+
+    /// The reply of whoever gets this packet: for TCP, SYN and ACK. It has the connection's mark.
+    #[must_use]
+    pub fn reply(&self) -> Self {
+        let has_ports = matches!(self.protocol, 6 | 17 | 33 | 132 | 136);
+        // Of echo replies (RFC 792, RFC 4443, 4.2).
+        let echo_reply = if self.family == Family::Ipv4 { 0 } else { 129 };
+        let (sport, dport) = if has_ports { (self.dport, self.sport) } else { (0, echo_reply) };
+        let untracked = self.ct_state == ct_state::UNTRACKED;
+        Self {
+            source: self.destination,
+            destination: self.source,
+            iif: String::new(),
+            oif: String::new(),
+            sport,
+            dport,
+            tcp_flags: if self.protocol == 6 { 0x12 } else { 0 },
+            icmp_code: 0,
+            hop_limit: 64,
+            packet_type: 0,
+            mark: 0,
+            ct_state: ct_state::INVALID,
+            tracked_state: match (untracked, self.protocol) {
+                (false, _) => ct_state::ESTABLISHED,
+                // A SYN with ACK opens no connection (nf_conntrack_proto_tcp.c, tcp_new).
+                (true, 6) => ct_state::INVALID,
+                (true, _) => ct_state::NEW,
+            },
+            is_reply: true,
+            ..self.clone()
         }
     }
 
@@ -109,6 +147,7 @@ impl Packet {
             Field::HOP_LIMIT => self.hop_limit.into(),
             Field::DSCP => self.dscp.into(),
             Field::PACKET_TYPE => self.packet_type.into(),
+            Field::CT_DIRECTION => self.is_reply.into(),
             _ => 0,
         }
     }

@@ -66,27 +66,39 @@ impl Oracle for Script {
 
 /// Walks the packet for every combination of answers, up to a bound.
 pub fn possible(ruleset: &Ruleset, packet: &Packet, hook: Hook) -> Result<Possible, WalkError> {
-    let mut found = Possible { decisions: Vec::new(), asked: Vec::new(), complete: true };
+    let mut decisions: Vec<Decision> = Vec::new();
+    let (asked, complete) = enumerate(|oracle| {
+        let decision = walk(ruleset, packet, hook, oracle)?;
+        if !decisions.iter().any(|known| known.outcome == decision.outcome) {
+            decisions.push(decision);
+        }
+        Ok(())
+    })?;
+    Ok(Possible { decisions, asked, complete })
+}
+
+/// Calls the function with every combination of answers, up to a bound. What was asked, and whether
+/// all combinations were tried.
+pub(super) fn enumerate(
+    mut walk: impl FnMut(&mut dyn Oracle) -> Result<(), WalkError>,
+) -> Result<(Vec<String>, bool), WalkError> {
+    let (mut asked, mut complete): (Vec<String>, bool) = (Vec::new(), true);
     let mut answers: Vec<u32> = Vec::new();
     for _ in 0..MOST_WALKS {
         let mut script = Script { answers, complete: true, ..Script::default() };
-        let decision = walk(ruleset, packet, hook, &mut script)?;
-        found.complete &= script.complete;
+        walk(&mut script)?;
+        complete &= script.complete;
         for text in script.asked {
-            if !found.asked.contains(&text) {
-                found.asked.push(text);
+            if !asked.contains(&text) {
+                asked.push(text);
             }
-        }
-        if !found.decisions.iter().any(|known| known.outcome == decision.outcome) {
-            found.decisions.push(decision);
         }
         match next_answers(script.answers, &script.options) {
             Some(next) => answers = next,
-            None => return Ok(found),
+            None => return Ok((asked, complete)),
         }
     }
-    found.complete = false;
-    Ok(found)
+    Ok((asked, false))
 }
 
 /// The next combination: the last answer that can be raised is, those after it begin again.

@@ -5,13 +5,14 @@ use std::fmt;
 use packet_set::Field;
 use thiserror::Error;
 
-use super::condition::{Remembered, holds};
+use super::condition::{Host, Remembered, holds};
 use super::{Oracle, Packet};
 use crate::ir::{
-    Assign, Chain, ChainKind, Hook, Nat, NatKind, Place, Rule, Ruleset, Step, Table, Verdict,
-    ct_state, ct_status,
+    Assign, Chain, ChainKind, Family, Hook, Nat, NatKind, Place, Rule, Ruleset, Step, Table,
+    Verdict, ct_state, ct_status,
 };
 use crate::symbolic::{MOST_JUMPS, Outcome};
+use crate::world::World;
 
 /// Who made an end of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,13 +87,35 @@ enum Left {
     Ended(Outcome),
 }
 
-struct Walker<'a> {
-    packet: Packet,
-    oracle: &'a mut dyn Oracle,
-    remembered: Remembered,
-    hook: Hook,
-    tracked: bool,
-    trace: Vec<Trace>,
+pub(super) struct Walker<'a> {
+    pub(super) packet: Packet,
+    pub(super) oracle: &'a mut dyn Oracle,
+    pub(super) world: Option<&'a World>,
+    pub(super) remembered: Remembered,
+    pub(super) hook: Hook,
+    pub(super) tracked: bool,
+    pub(super) trace: Vec<Trace>,
+    /// Who let the packet pass, so far.
+    pub(super) decider: Decider,
+}
+
+impl<'a> Walker<'a> {
+    pub(super) fn new(
+        packet: &Packet,
+        world: Option<&'a World>,
+        oracle: &'a mut dyn Oracle,
+    ) -> Self {
+        Self {
+            packet: packet.clone(),
+            oracle,
+            world,
+            remembered: Remembered::new(),
+            hook: Hook::Prerouting,
+            tracked: false,
+            trace: Vec::new(),
+            decider: Decider::Nobody,
+        }
+    }
 }
 
 /// Walks a packet through prerouting and `hook`, and for forwarded packets postrouting.
@@ -102,60 +125,66 @@ pub fn walk(
     hook: Hook,
     oracle: &mut dyn Oracle,
 ) -> Result<Decision, WalkError> {
-    let mut walker = Walker {
-        packet: packet.clone(),
-        oracle,
-        remembered: Remembered::new(),
-        hook: Hook::Prerouting,
-        tracked: false,
-        trace: Vec::new(),
-    };
-    let mut decider = Decider::Nobody;
+    let mut walker = Walker::new(packet, None, oracle);
     let hooks: &[Hook] = if hook == Hook::Forward {
         &[Hook::Prerouting, Hook::Forward, Hook::Postrouting]
     } else {
         &[Hook::Prerouting, hook]
     };
     for here in hooks {
-        walker.hook = *here;
-        if *here == Hook::Forward {
-            // Before the hook is called (ip_forward.c, ip_forward; ip6_output.c, ip6_forward).
-            walker.packet.hop_limit = walker.packet.hop_limit.saturating_sub(1);
+        if let Some((outcome, decider)) = walker.pass(ruleset, *here)? {
+            return Ok(walker.decision(outcome, decider));
         }
-        for (table, chain) in base_chains(ruleset, packet, *here) {
+    }
+    let decider = walker.decider.clone();
+    Ok(walker.decision(Outcome::Accepted, decider))
+}
+
+impl Walker<'_> {
+    /// Passes the chains of a hook; the end of the packet and who made it, if one did.
+    pub(super) fn pass(
+        &mut self,
+        ruleset: &Ruleset,
+        here: Hook,
+    ) -> Result<Option<(Outcome, Decider)>, WalkError> {
+        self.hook = here;
+        if here == Hook::Forward {
+            // Before the hook is called (ip_forward.c, ip_forward; ip6_output.c, ip6_forward).
+            self.packet.hop_limit = self.packet.hop_limit.saturating_sub(1);
+        }
+        let tracks = matches!(here, Hook::Prerouting | Hook::Output);
+        for (table, chain) in base_chains(ruleset, &self.packet, here) {
             let Some(base) = &chain.base else { continue };
-            if base.priority >= -200 || *here != Hook::Prerouting {
-                walker.track();
+            if base.priority >= -200 || !tracks {
+                self.track();
             }
-            if walker.skips(base.kind) {
+            if self.skips(base.kind) {
                 continue;
             }
-            let before = walker.trace.len();
-            let left = walker.chain(table, chain, 0)?;
+            let before = self.trace.len();
+            let left = self.chain(table, chain, 0)?;
             let name = table.chain_name(chain);
-            let rule = walker.trace.last().filter(|_| walker.trace.len() > before).cloned();
+            let rule = self.trace.last().filter(|_| self.trace.len() > before).cloned();
             let by_rule = |rule: Option<Trace>| match rule {
                 Some(Trace { chain, place, text }) => Decider::Rule { chain, place, text },
                 None => Decider::Policy { chain: name.clone() },
             };
             match left {
-                Left::Ended(outcome) => {
-                    return Ok(walker.decision(outcome, by_rule(rule)));
-                }
+                Left::Ended(outcome) => return Ok(Some((outcome, by_rule(rule)))),
                 Left::Returned if base.drops => {
-                    return Ok(walker.decision(Outcome::Dropped, Decider::Policy { chain: name }));
+                    return Ok(Some((Outcome::Dropped, Decider::Policy { chain: name })));
                 }
                 // That a packet was translated, or not, does not let it pass.
                 Left::Accepted | Left::Returned if base.kind == ChainKind::Nat => {}
-                Left::Accepted => decider = by_rule(rule),
+                Left::Accepted => self.decider = by_rule(rule),
                 // Where some rule has accepted it, a later policy adds nothing.
-                Left::Returned if matches!(decider, Decider::Rule { .. }) => {}
-                Left::Returned => decider = Decider::Policy { chain: name },
+                Left::Returned if matches!(self.decider, Decider::Rule { .. }) => {}
+                Left::Returned => self.decider = Decider::Policy { chain: name },
             }
         }
-        walker.track();
+        self.track();
+        Ok(None)
     }
-    Ok(walker.decision(Outcome::Accepted, decider))
 }
 
 /// The base chains of a hook that see the packet, in the order in which they run.
@@ -183,7 +212,7 @@ impl Walker<'_> {
     /// Connection tracking sees the packet, once.
     fn track(&mut self) {
         if !self.tracked && self.packet.ct_state != ct_state::UNTRACKED {
-            self.packet.ct_state = ct_state::NEW;
+            self.packet.ct_state = self.packet.tracked_state;
         }
         self.tracked = true;
     }
@@ -192,7 +221,8 @@ impl Walker<'_> {
     fn skips(&self, kind: ChainKind) -> bool {
         let done = self.hook == Hook::Prerouting
             && u128::from(self.packet.ct_status) & ct_status::DNAT != 0;
-        kind == ChainKind::Nat && (self.packet.ct_state == ct_state::UNTRACKED || done)
+        let is_reply = self.packet.is_reply;
+        kind == ChainKind::Nat && (is_reply || self.packet.ct_state == ct_state::UNTRACKED || done)
     }
 
     fn chain(&mut self, table: &Table, chain: &Chain, depth: usize) -> Result<Left, WalkError> {
@@ -208,8 +238,9 @@ impl Walker<'_> {
     }
 
     fn holds(&mut self, cond: &crate::ir::Cond) -> bool {
-        let sees_oif = matches!(self.hook, Hook::Forward | Hook::Postrouting);
-        holds(cond, &self.packet, sees_oif, self.oracle, &mut self.remembered)
+        let sees_oif = matches!(self.hook, Hook::Forward | Hook::Output | Hook::Postrouting);
+        let host = Host { world: self.world, sees_oif };
+        holds(cond, &self.packet, &host, self.oracle, &mut self.remembered)
     }
 
     /// How the rule leaves its chain; none if the next rule is asked.
@@ -241,8 +272,12 @@ impl Walker<'_> {
                     for (cond, nat) in list {
                         if self.holds(cond) {
                             self.note(table, chain, rule);
-                            self.translate(nat);
-                            return Ok(Some(Left::Accepted));
+                            let left = if self.translate(nat) {
+                                Left::Accepted
+                            } else {
+                                Left::Ended(Outcome::Dropped)
+                            };
+                            return Ok(Some(left));
                         }
                     }
                     return Ok(None);
@@ -350,7 +385,13 @@ impl Walker<'_> {
         }
     }
 
-    fn translate(&mut self, nat: &Nat) {
+    /// False where the packet is dropped instead.
+    fn translate(&mut self, nat: &Nat) -> bool {
+        if let Some(world) = self.world
+            && nat.is_redirect()
+        {
+            return self.redirect(nat, world);
+        }
         let max = self.packet.family.max_address();
         let address = nat.address.map(|(lo, hi)| self.oracle.pick(lo.min(max), hi.min(max)));
         let port = nat
@@ -370,5 +411,32 @@ impl Walker<'_> {
         }
         // Other addresses may get other answers.
         self.remembered.clear();
+        true
+    }
+
+    /// To the ingress interface's own address (nf_nat_redirect.c); false where there is none, and the
+    /// packet is dropped.
+    fn redirect(&mut self, nat: &Nat, world: &World) -> bool {
+        let family = self.packet.family;
+        let is_local = |address: u128| family == Family::Ipv6 && address >> 118 == 0xfe80 >> 6;
+        let of_scope = is_local(self.packet.destination);
+        let own: Vec<u128> = world
+            .link(&self.packet.iif)
+            .into_iter()
+            .flat_map(|link| &link.addresses)
+            .filter(|own| own.family == family && is_local(own.address) == of_scope)
+            .map(|own| own.address)
+            .collect();
+        let last = u128::try_from(own.len()).unwrap_or(0);
+        let Some(last) = last.checked_sub(1) else { return false };
+        let at = usize::try_from(self.oracle.pick(0, last)).unwrap_or(0);
+        self.packet.destination = own.get(at).copied().unwrap_or(self.packet.destination);
+        if let Some((lo, hi)) = nat.port {
+            let picked = self.oracle.pick(lo.into(), hi.into());
+            self.packet.dport = u16::try_from(picked).unwrap_or(hi);
+        }
+        self.packet.ct_status |= 1 << ct_status::DNAT.trailing_zeros();
+        self.remembered.clear();
+        true
     }
 }

@@ -13,8 +13,8 @@ use super::path::{Phases, hook_stages};
 use super::route::{Lookup, Says};
 use super::setup::{Scope, conds, engine, steps};
 use crate::ir::{
-    Chain, Family, Hook, NatKind, Note, Reject, Ruleset, Step, Table, TableFamily, ct_state,
-    ct_status,
+    Chain, ChainKind, Family, Hook, NatKind, Note, Reject, Ruleset, Step, Table, TableFamily,
+    ct_state, ct_status,
 };
 use crate::world::{Kind, Way, World};
 
@@ -124,7 +124,8 @@ fn arrivals_with(
     let stages = hook_stages(&engine.tables, Hook::Prerouting, Phases::PREROUTING);
     let mut answer = engine.pass(&stages, after)?;
     if asked.family == Family::Ipv6 {
-        answer = engine.without_unroutable(answer)?;
+        let unroutable = engine.unroutable()?;
+        answer = engine.arena.intersection(unroutable, answer)?;
     }
     answer = engine.outside(ruleset, answer)?;
     if !world.doubts.is_empty() {
@@ -220,7 +221,8 @@ impl Engine<'_> {
             answer = self.arena.substitute(answer, TO_GROUP, member)?;
         }
         if asked.family == Family::Ipv4 {
-            answer = self.without_martians(world, answer)?;
+            let martians = self.martians(world)?;
+            answer = self.arena.intersection(martians, answer)?;
         }
         if self.targets.is_some() {
             // Those that are asked to take no translation take none.
@@ -241,14 +243,29 @@ impl Engine<'_> {
             Diagram::constant(ACCEPT)
         };
         let stages = hook_stages(&self.tables, Hook::Input, Phases::all(Phase::Input));
-        self.pass(&stages, answered)
+        if !self.translates_source(Hook::Input) {
+            return self.pass(&stages, answered);
+        }
+        // The reply goes to the source before its translation.
+        let answer = self.pass(&stages, Diagram::constant(ACCEPT))?;
+        Ok(self.arena.substitute(answer, ACCEPT, answered)?)
+    }
+
+    fn translates_source(&self, hook: Hook) -> bool {
+        self.tables.iter().flat_map(|table| &table.chains).any(|chain| {
+            let base = chain.base.as_ref();
+            base.is_some_and(|base| base.hook == hook && base.kind == ChainKind::Nat)
+                && !chain.rules.is_empty()
+        })
     }
 
     fn forward(&mut self, world: &World, asked: &Asked) -> Result<Diagram, EvaluateError> {
         let answered =
             if asked.has_ports() { self.reply_through(world)? } else { Diagram::constant(ACCEPT) };
         let stages = hook_stages(&self.tables, Hook::Postrouting, Phases::all(Phase::Postrouting));
-        let answer = self.pass(&stages, answered)?;
+        // The reply goes to the source before its translation.
+        let answer = self.pass(&stages, Diagram::constant(ACCEPT))?;
+        let answer = self.arena.substitute(answer, ACCEPT, answered)?;
         let stages = hook_stages(&self.tables, Hook::Forward, Phases::all(Phase::Forward));
         let mut answer = self.pass(&stages, answer)?;
         if asked.family == Family::Ipv6 {

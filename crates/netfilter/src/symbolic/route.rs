@@ -2,6 +2,8 @@
 //! which prefix decide (fib_rules.c, fib_rules_lookup; fib_trie.c, fib_table_lookup; ip6_fib.c and
 //! route.c of IPv6).
 
+use std::collections::HashSet;
+
 use packet_set::{Diagram, Exceeded, Field, Leaf, RangeSet};
 
 use super::chain::Engine;
@@ -151,11 +153,20 @@ impl Engine<'_> {
             outer.len < inner.len && outer.lo <= inner.lo && inner.hi <= outer.hi
         };
         let wide: Vec<&Entry> = local.entries.iter().filter(|entry| entry.len < 32).collect();
-        if !main.entries.iter().any(|inner| wide.iter().any(|outer| holds(outer, inner))) {
+        let mut aliases = local.entries.iter().flat_map(|one| &one.routes);
+        let differs = aliases.any(|alias| alias.way.kind == Kind::Throw)
+            || main.entries.iter().any(|inner| wide.iter().any(|outer| holds(outer, inner)));
+        if !differs {
             return Ok(answer);
         }
-        let both: Vec<&Entry> = local.entries.iter().chain(&main.entries).collect();
+        let alive = |entry: &&Entry| !entry.ways(Family::Ipv4, None).is_empty();
+        let mut both: Vec<&Entry> = local.entries.iter().filter(alive).collect();
+        // Of one prefix in both, that of the table local counts (fib_trie.c, fib_find_alias).
+        let known: HashSet<(u128, u8)> = both.iter().map(|one| (one.lo, one.len)).collect();
+        both.extend(main.entries.iter().filter(|one| !known.contains(&(one.lo, one.len))));
         let merged = self.flat(&both, None, None, how.to, says)?;
+        let default = self.table(world, 253, None, how, says)?;
+        let merged = self.arena.over(merged, default)?;
         let merged = self.arena.over(merged, says.nowhere(Kind::Unreachable))?;
         self.arena.either(answer, merged)
     }

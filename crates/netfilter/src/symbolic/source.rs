@@ -133,12 +133,8 @@ impl Engine<'_> {
         self.arena.substitute(answer, UNFOUND, none)
     }
 
-    /// IPv4 packets that are dropped for their addresses alone, put before the answer.
-    pub(super) fn without_martians(
-        &mut self,
-        world: &World,
-        answer: Diagram,
-    ) -> Result<Diagram, Exceeded> {
+    /// IPv4 packets that are dropped for their addresses alone: [`MARTIAN`], or `IN`.
+    pub(super) fn martians(&mut self, world: &World) -> Result<Diagram, Exceeded> {
         let lax: Vec<u32> = world
             .links
             .iter()
@@ -148,7 +144,7 @@ impl Engine<'_> {
         let lax = self.link_numbers(&lax);
         let (lo, hi) = Family::Ipv4.loopback();
         let loopback = RangeSet::from(lo..=hi);
-        let mut all = answer;
+        let mut all = Diagram::constant(Leaf::IN);
         // From last to first in the kernel's order.
         for field in [Field::SOURCE, Field::DESTINATION] {
             let guard = self.arena.field_in(field, &loopback, Leaf::IN, Leaf::NONE)?;
@@ -173,8 +169,8 @@ impl Engine<'_> {
         self.where_holds(guard, Diagram::constant(MARTIAN), all)
     }
 
-    /// IPv6 packets that are dropped for their addresses before any hook, put before the answer.
-    pub(super) fn without_unroutable(&mut self, answer: Diagram) -> Result<Diagram, Exceeded> {
+    /// IPv6 packets that are dropped for their addresses before any hook, likewise.
+    pub(super) fn unroutable(&mut self) -> Result<Diagram, Exceeded> {
         let from = RangeSet::of(vec![(1, 1), (0xff << 120, u128::MAX)]);
         // Of multicast, the scopes 0 and 1 (RFC 4291, 2.7).
         let scoped = (0..16_u128).flat_map(|flags| {
@@ -182,7 +178,7 @@ impl Engine<'_> {
             [base, base | 1 << 112].map(|lo| (lo, lo | ((1 << 112) - 1)))
         });
         let to: RangeSet = scoped.chain([(1, 1)]).collect();
-        let mut all = answer;
+        let mut all = Diagram::constant(Leaf::IN);
         for (field, values) in [(Field::SOURCE, from), (Field::DESTINATION, to)] {
             let guard = self.arena.field_in(field, &values, Leaf::IN, Leaf::NONE)?;
             all = self.where_holds(guard, Diagram::constant(MARTIAN), all)?;

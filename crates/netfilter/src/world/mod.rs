@@ -276,7 +276,8 @@ impl World {
     }
 }
 
-/// A network namespace as it is kept in a snapshot, with the address 192.0.2.10/24: for examples.
+/// A network namespace as it is kept in a snapshot, with the addresses 192.0.2.10/24 and
+/// 2001:db8::10/64: for examples.
 pub const EXAMPLE: &str = include_str!("example.json");
 
 /// An address as a number, with its family.

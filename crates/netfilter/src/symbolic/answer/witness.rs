@@ -7,6 +7,7 @@ use packet_set::{Arena, Diagram, Field, Leaf, RangeSet};
 use super::{Arrivals, Listener};
 use crate::concrete::Packet;
 use crate::symbolic::chain::TARGET;
+use crate::symbolic::outcome::ELSEWHERE;
 
 impl Arrivals {
     /// A packet to this listener with a wanted leaf: always the same one, with the smallest values.
@@ -41,6 +42,29 @@ impl Arrivals {
             }
         };
         self.find(fits, wanted).map(|path| self.packet(&path, listener))
+    }
+
+    /// What may happen to one packet: for each interface that it may leave by (none: it stays here),
+    /// a leaf. For tests and for packets whose path is known otherwise.
+    #[must_use]
+    pub fn at(&self, packet: &Packet) -> Vec<(Leaf, Option<String>)> {
+        let targets = u128::try_from(self.targets.len()).unwrap_or(0);
+        let links = u128::try_from(self.ways_out.len()).unwrap_or(0);
+        let iif = self.number(&packet.iif).iter().next().map_or(0, |(number, _)| number);
+        (0..=links)
+            .map(|out| {
+                let leaf = (0..=targets).fold(Leaf::EMPTY, |all, target| {
+                    all.or(self.arena.at(self.details, |field| match field {
+                        Field::IIF => iif,
+                        Field::OIF => out,
+                        TARGET => target,
+                        other => packet.value(other),
+                    }))
+                });
+                (leaf.without(ELSEWHERE), self.interfaces.name(out))
+            })
+            .filter(|(leaf, _)| !leaf.is_empty())
+            .collect()
     }
 
     /// The first path of [`Self::details`] whose values fit and whose leaf is wanted.

@@ -1,0 +1,130 @@
+//! The way of the reply to one packet.
+
+use super::journey::{Event, Routed, hook, out_of, question};
+use super::route::{Found, Question, look_up};
+use super::walk::{Decider, WalkError, Walker};
+use super::{Oracle, Packet};
+use crate::ir::{Doubt, Family, Hook, Ruleset};
+use crate::symbolic::Outcome;
+use crate::world::{Kind, World};
+
+/// The way of the reply; who lost it, if it does not get out.
+pub(super) fn reply(
+    ruleset: &Ruleset,
+    world: &World,
+    last: &Packet,
+    first: &Packet,
+    oracle: &mut dyn Oracle,
+    events: &mut Vec<Event>,
+) -> Result<Option<Decider>, WalkError> {
+    // To the source before its translation.
+    let mut packet = Packet { source: first.source, sport: first.sport, ..last.clone() }.reply();
+    if last.oif.is_empty() {
+        if world.mark_accept {
+            packet.mark = last.mark;
+        }
+        return sent(ruleset, world, &packet, &first.iif, oracle, events);
+    }
+    packet.iif.clone_from(&last.oif);
+    returned(ruleset, world, &packet, oracle, events)
+}
+
+fn no_way(events: &mut Vec<Event>, table: Option<u32>) -> Decider {
+    events.push(Event::Routed(Routed {
+        reply: true,
+        out: None,
+        local: false,
+        table,
+        end: Some(Outcome::Unanswered),
+    }));
+    Decider::Nobody
+}
+
+fn sent(
+    ruleset: &Ruleset,
+    world: &World,
+    packet: &Packet,
+    arrived: &str,
+    oracle: &mut dyn Oracle,
+    events: &mut Vec<Event>,
+) -> Result<Option<Decider>, WalkError> {
+    let Some(link) = world.link(arrived) else { return Ok(Some(no_way(events, None))) };
+    let asked = Question { iif: "lo", of_socket: true, ..question(packet, link) };
+    let found = look_up(world, &asked, oracle);
+    let table = found.by.map(|(table, _)| table);
+    let Some(out) = way_back(world, &found, oracle) else { return Ok(Some(no_way(events, table))) };
+    let mut walker = Walker::new(packet, Some(world), oracle);
+    walker.packet.oif = out;
+    if let Some((_, decider)) = hook(ruleset, &mut walker, Hook::Output, events)? {
+        return Ok(Some(decider));
+    }
+    // A new mark makes it be routed again (netfilter.c, ip_route_me_harder): iptables' mangle and
+    // chains of type route do, others do not.
+    let marked = walker.packet.mark;
+    if marked != packet.mark
+        && walker.oracle.holds("whether the reply is routed again", Doubt::History)
+    {
+        let asked = Question { mark: marked, ..asked };
+        let found = look_up(world, &asked, walker.oracle);
+        let Some(out) = way_back(world, &found, walker.oracle) else {
+            return Ok(Some(no_way(events, found.by.map(|(table, _)| table))));
+        };
+        walker.packet.oif = out;
+    }
+    if let Some((_, decider)) = hook(ruleset, &mut walker, Hook::Postrouting, events)? {
+        return Ok(Some(decider));
+    }
+    events.push(Event::Routed(Routed {
+        reply: true,
+        out: Some(walker.packet.oif.clone()),
+        local: false,
+        table,
+        end: None,
+    }));
+    Ok(None)
+}
+
+fn returned(
+    ruleset: &Ruleset,
+    world: &World,
+    packet: &Packet,
+    oracle: &mut dyn Oracle,
+    events: &mut Vec<Event>,
+) -> Result<Option<Decider>, WalkError> {
+    let mut walker = Walker::new(packet, Some(world), oracle);
+    if let Some((_, decider)) = hook(ruleset, &mut walker, Hook::Prerouting, events)? {
+        return Ok(Some(decider));
+    }
+    let Some(link) = world.link(&packet.iif) else { return Ok(Some(no_way(events, None))) };
+    if packet.family == Family::Ipv4 && !link.conf.forwarding {
+        return Ok(Some(no_way(events, None)));
+    }
+    let asked = question(&walker.packet, link);
+    let found = look_up(world, &asked, walker.oracle);
+    let table = found.by.map(|(table, _)| table);
+    let Some(out) = way_back(world, &found, walker.oracle) else {
+        return Ok(Some(no_way(events, table)));
+    };
+    walker.packet.oif.clone_from(&out);
+    for here in [Hook::Forward, Hook::Postrouting] {
+        if let Some((_, decider)) = hook(ruleset, &mut walker, here, events)? {
+            return Ok(Some(decider));
+        }
+    }
+    let end = None;
+    events.push(Event::Routed(Routed { reply: true, out: Some(out), local: false, table, end }));
+    Ok(None)
+}
+
+/// The interface that a reply leaves by.
+fn way_back(world: &World, found: &Found, oracle: &mut dyn Oracle) -> Option<String> {
+    match found.way.kind {
+        Kind::Unicast | Kind::Broadcast => out_of(world, found, oracle),
+        Kind::Local => world.links.iter().find(|link| link.loopback).map(|link| link.name.clone()),
+        Kind::Other => oracle
+            .holds("a route of an unknown type", Doubt::History)
+            .then(|| out_of(world, found, oracle))
+            .flatten(),
+        _ => None,
+    }
+}
