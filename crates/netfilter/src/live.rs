@@ -8,16 +8,25 @@ use std::sync::Arc;
 
 use facts::{Link, Part, RulesetDump};
 
+use crate::ipset::Ipsets;
 use crate::ir::{Note, Place, Ruleset};
-use crate::nft;
+use crate::{legacy, nft};
 
 /// Everything that filters or changes packets in a network namespace with these interfaces.
 #[must_use]
 pub fn ruleset(dump: &RulesetDump, links: &[Link]) -> Ruleset {
-    let mut all = Ruleset::default();
-    if let Some(nftables) = dump.nftables.value() {
-        all.join(nft::parse_netlink(nftables, links));
+    let nftables = dump.nftables.value();
+    let mut sets = Ipsets::of(dump.ipsets.items());
+    // Rules of either kind write into sets that rules of both ask.
+    legacy::doubt_sets(dump.legacy.items(), &mut sets);
+    if let Some(nftables) = nftables {
+        nft::doubt_sets(nftables, &mut sets);
     }
+    let mut all = Ruleset::default();
+    if let Some(nftables) = nftables {
+        all.join(nft::parse_netlink(nftables, links, &sets));
+    }
+    all.join(legacy::read(dump.legacy.items(), &sets));
     missing(&mut all, "nftables", &dump.nftables);
     missing(&mut all, "iptables-legacy", &dump.legacy);
     missing(&mut all, "ipset", &dump.ipsets);

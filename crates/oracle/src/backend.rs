@@ -137,8 +137,8 @@ impl Backend {
         if !self.is_legacy() {
             forms.push(form(&["nft", "list", "ruleset"])?);
             forms.push(form(&["nft", "-j", "list", "ruleset"])?);
-            forms.push(Form { name: LIVE.to_owned(), text: lab.look()? });
         }
+        forms.push(Form { name: LIVE.to_owned(), text: lab.look()? });
         Ok(forms)
     }
 }

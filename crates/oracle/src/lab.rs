@@ -143,11 +143,9 @@ impl Lab {
         let mut namespace = found.items().first().cloned().unwrap_or_default();
         // Of what is not about rules, only the interfaces matter.
         namespace.settings = facts::Part::NotAsked;
-        if let facts::Part::Known { value } = &mut namespace.ruleset {
-            // These are another lab's.
-            value.legacy = facts::Part::known(Vec::new());
-            value.ipsets = facts::Part::known(Vec::new());
-        }
+        namespace.routes = facts::Part::NotAsked;
+        namespace.rules = facts::Part::NotAsked;
+        namespace.attached = facts::Part::NotAsked;
         serde_json::to_string_pretty(&namespace)
             .map_err(|error| Error::Confused(format!("a snapshot cannot be written: {error}")))
     }

@@ -43,11 +43,9 @@ fn both(rules: &str) -> (Ruleset, Ruleset) {
     let netns = Netns::new().unwrap();
     netns.run(&["ip", "link", "add", "eth0", "type", "bridge"]).unwrap().ok().unwrap();
     netns.run(&["nft", rules]).unwrap().ok().unwrap();
-    let mut seen = look(&netns);
+    let seen = look(&netns);
     let listed = netns.run(&["nft", "list", "ruleset"]).unwrap().ok().unwrap();
-    let Part::Known { value: dump } = &mut seen.ruleset else { panic!("{:?}", seen.ruleset) };
-    dump.legacy = Part::known(Vec::new());
-    dump.ipsets = Part::known(Vec::new());
+    let Part::Known { value: dump } = &seen.ruleset else { panic!("{:?}", seen.ruleset) };
     let live = netfilter::live::ruleset(dump, seen.links.items());
     let text = netfilter::rules::read("listed", listed.as_bytes()).unwrap();
     (live, text)
@@ -183,6 +181,14 @@ fn states_marks_and_interfaces() {
                 "reject with icmp type host-prohibited",
                 "meta nfproto ipv4 reject with icmp host-prohibited",
             ),
+            ("fib daddr type local accept", "fib daddr type local accept"),
+            (
+                "fib daddr type { local, broadcast } accept",
+                "fib daddr type { local, broadcast } accept",
+            ),
+            ("fib saddr . mark . iif oif missing drop", "fib saddr . mark . iif oif missing drop"),
+            ("fib saddr . iif oif exists accept", "fib saddr . iif oif exists accept"),
+            ("fib saddr . iif oifname \"eth0\" accept", "fib saddr . iif oifname \"eth0\" accept"),
             ("goto other", "goto other"),
         ],
     );

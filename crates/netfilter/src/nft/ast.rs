@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use crate::ir::{Base, Family, Note, Pattern, Place, TableFamily};
+use packet_set::Field;
+
+use crate::ir::{Base, Family, Note, Pattern, Place, Side, Step, TableFamily};
 
 /// An expression. Words of the text form stay words; what they mean depends on the other side.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,6 +30,8 @@ pub(super) enum Expr {
     /// Key and, where given, direction.
     Ct(String, Option<String>),
     Binary(Operator, Box<Expr>, Box<Expr>),
+    /// What the host's routing says about an address.
+    Fib(Box<Fib>),
     /// `@name`.
     SetRef(String),
     /// `key map data`.
@@ -37,6 +41,49 @@ pub(super) enum Expr {
     Any,
     /// Not understood, as it is written.
     Other(String, Doubtful),
+}
+
+/// `fib saddr . iif oif`, `fib daddr type`.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Fib {
+    /// [`packet_set::Field::SOURCE`] or [`packet_set::Field::DESTINATION`].
+    pub(super) address: Field,
+    pub(super) side: Option<Side>,
+    pub(super) with_mark: bool,
+    /// The type of the address is asked for; else by which interface, or whether by any.
+    pub(super) asks_type: bool,
+    pub(super) text: String,
+}
+
+impl Fib {
+    /// By its keys and its result, as nft names them.
+    pub(super) fn of(keys: &[&str], result: &str) -> Option<Self> {
+        let has = |name| keys.contains(&name);
+        let address = match (has("saddr"), has("daddr")) {
+            (true, false) => Field::SOURCE,
+            (false, true) => Field::DESTINATION,
+            _ => return None,
+        };
+        let side = match (has("iif"), has("oif")) {
+            (false, false) => None,
+            (true, false) => Some(Side::In),
+            (false, true) => Some(Side::Out),
+            _ => return None,
+        };
+        let known = ["saddr", "daddr", "iif", "oif", "mark"];
+        let asks_type = match result {
+            "type" => true,
+            "oif" | "oifname" => false,
+            _ => return None,
+        };
+        keys.iter().all(|key| known.contains(key)).then(|| Self {
+            address,
+            side,
+            with_mark: has("mark"),
+            asks_type,
+            text: format!("fib {} {result}", keys.join(" . ")),
+        })
+    }
 }
 
 /// What an expression that is not understood depends on; see [`crate::ir::Doubt`].
@@ -119,6 +166,8 @@ pub(super) enum Statement {
     History(String),
     /// Accepts, drops or takes the packet away: queue, tproxy, synproxy ...
     Takes(String),
+    /// What another room has read: a match or target of x_tables.
+    Steps(Vec<Step>),
     Unknown(String),
 }
 

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use packet_set::{Field, RangeSet};
 
 use super::ast::{Compare, Element, Expr, Set};
+use super::fib;
 use super::keys::{Key, Read, other_header, read};
 use super::values::{Kind, STATES};
 use crate::ir::{Cond, Doubt, Pattern};
@@ -76,6 +77,7 @@ impl<'a> Sets<'a> {
             Read::Field(field, kind) => scalar(*field, *kind, None, op, right),
             Read::Masked(field, kind, mask) => scalar(*field, *kind, Some(*mask), op, right),
             Read::Constant(value) => constant(*value, op, right),
+            Read::Fib(fib) => fib::asks(fib, right).map(|cond| cond.negate_if(negate)),
             Read::Unknown(_) => None,
         }
     }
@@ -173,6 +175,7 @@ fn one_of(keys: &[Key], element: &Expr) -> Option<Cond> {
                 scalar(*field, *kind, Some(*mask), Compare::Equal, part)?
             }
             Read::Constant(value) => constant(*value, Compare::Equal, part)?,
+            Read::Fib(fib) => fib::asks(fib, part)?,
             Read::Unknown(_) => return None,
         });
     }
@@ -180,7 +183,7 @@ fn one_of(keys: &[Key], element: &Expr) -> Option<Cond> {
 }
 
 /// `eth0` or `eth*`.
-fn pattern(expr: &Expr) -> Option<Pattern> {
+pub(super) fn pattern(expr: &Expr) -> Option<Pattern> {
     let name = match expr {
         Expr::Word(name) => name,
         Expr::Interface(pattern) => return Some(pattern.clone()),

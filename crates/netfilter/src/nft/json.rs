@@ -6,8 +6,8 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::ast::{
-    Chain, Compare, Doubtful, Element, Expr, File, NatWord, Operator, Rule, Set, Statement, Table,
-    Verdict,
+    Chain, Compare, Doubtful, Element, Expr, Fib, File, NatWord, Operator, Rule, Set, Statement,
+    Table, Verdict,
 };
 use super::priority::priority;
 use crate::ir::{Base, ChainKind, Hook, Note, Place, TableFamily};
@@ -278,6 +278,13 @@ fn named(name: &str, inner: &Value) -> Option<Expr> {
         "<<" => binary(Operator::Left)?,
         ">>" => binary(Operator::Right)?,
         "map" => Expr::Map(Box::new(expr(inner.get("key")?)), Box::new(expr(inner.get("data")?))),
+        "fib" => {
+            let flags = match inner.get("flags")? {
+                Value::Array(list) => list.iter().filter_map(Value::as_str).collect(),
+                single => vec![single.as_str()?],
+            };
+            Expr::Fib(Box::new(Fib::of(&flags, &string("result")?)?))
+        }
         "elem" => expr(inner.get("val")?),
         "numgen" => Expr::Other(format!("numgen {}", brief(inner)), Doubtful::History),
         "accept" | "drop" | "return" | "continue" | "jump" | "goto" | "queue" => {

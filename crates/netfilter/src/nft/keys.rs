@@ -2,7 +2,7 @@
 
 use packet_set::{Field, RangeSet};
 
-use super::ast::{Doubtful, Expr, Operator};
+use super::ast::{Doubtful, Expr, Fib, Operator};
 use super::values::Kind;
 use crate::ir::{Cond, Doubt, Family, Side, ct_state};
 
@@ -15,6 +15,8 @@ pub(super) enum Read {
     Masked(Field, Kind, u128),
     /// The name of an interface.
     Interface(Side),
+    /// What the host's routing says.
+    Fib(Box<Fib>),
     /// A number that is the same for every packet we ask about.
     Constant(u128),
     /// Not understood.
@@ -62,6 +64,7 @@ pub(super) fn read(expr: &Expr) -> Key {
         Expr::Meta(name) => meta(name),
         Expr::Ct(name, direction) => ct(name, direction.as_deref()),
         Expr::Binary(Operator::And, left, mask) => masked(left, mask),
+        Expr::Fib(fib) => key(Read::Fib(fib.clone()), Vec::new()),
         Expr::Other(_, Doubtful::History) => unknown(Doubt::History),
         _ => unknown(Doubt::Packet),
     }
@@ -79,7 +82,7 @@ fn masked(left: &Expr, mask: &Expr) -> Key {
             None => Read::Unknown(Doubt::Packet),
         },
         Read::Unknown(doubt) => Read::Unknown(doubt),
-        Read::Masked(..) | Read::Interface(_) => Read::Unknown(Doubt::Packet),
+        Read::Masked(..) | Read::Interface(_) | Read::Fib(_) => Read::Unknown(Doubt::Packet),
     };
     inner
 }

@@ -7,6 +7,7 @@
 
 mod ast;
 mod elements;
+mod fib;
 mod json;
 mod keys;
 mod lower;
@@ -21,6 +22,7 @@ mod values;
 
 use facts::{Link, NftablesDump};
 
+use crate::ipset::Ipsets;
 use crate::ir::Ruleset;
 use crate::syntax::ParseError;
 
@@ -35,8 +37,14 @@ pub fn parse_json(file: &str, text: &str) -> Result<Ruleset, ParseError> {
 }
 
 /// Reads what the kernel told over nfnetlink. `links` are the interfaces of its network namespace,
-/// which rules can name by number.
+/// which rules can name by number, and `ipsets` the sets of ipset(8) there, which rules of iptables
+/// ask.
 #[must_use]
-pub fn parse_netlink(dump: &NftablesDump, links: &[Link]) -> Ruleset {
-    lower::lower(netlink::parse(dump, links))
+pub fn parse_netlink(dump: &NftablesDump, links: &[Link], ipsets: &Ipsets) -> Ruleset {
+    lower::lower(netlink::parse(dump, links, ipsets))
+}
+
+/// Finds the sets of ipset(8) that the rules' targets write into; see [`crate::xt::written_sets`].
+pub fn doubt_sets(dump: &NftablesDump, ipsets: &mut Ipsets) {
+    netlink::doubt_sets(dump, ipsets);
 }

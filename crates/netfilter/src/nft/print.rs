@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::ast::{Compare, Element, Expr, Operator, Set, Statement, Verdict};
+use super::ast::{Compare, Element, Expr, Fib, Operator, Set, Statement, Verdict};
 use super::keys::{Read, read};
 use super::netlink::ADDRESS_TYPES;
 use super::values::Kind;
@@ -60,7 +60,7 @@ impl Printer<'_> {
             Statement::Reject(with) => format!("reject with {with}"),
             Statement::NoTrack => "notrack".to_owned(),
             Statement::Update(set) => format!("update @{set}"),
-            Statement::Idle => String::new(),
+            Statement::Idle | Statement::Steps(_) => String::new(),
         }
     }
 
@@ -116,6 +116,7 @@ impl Printer<'_> {
                 format!("{} {sign} {}", self.left(left), self.mask(left, right))
             }
             Expr::Map(key, map) => format!("{} map {}", self.left(key), self.right(key, map)),
+            Expr::Fib(fib) => fib.text.clone(),
             Expr::SetRef(_) | Expr::Set(_) => self.right(&Expr::Any, expr),
             other => value(None, other),
         }
@@ -175,7 +176,7 @@ impl Printer<'_> {
             .iter()
             .enumerate()
             .map(|(at, part)| match lefts.get(at) {
-                Some(Expr::Other(text, _)) if text.ends_with(" type") => address_type(part),
+                Some(Expr::Fib(fib)) => routing(fib, part),
                 Some(left) => value(kind(left), part),
                 None => value(None, part),
             })
@@ -184,13 +185,17 @@ impl Printer<'_> {
     }
 }
 
-/// A type of address, after `fib ... type`.
-fn address_type(part: &Expr) -> String {
-    let found = match part {
-        Expr::Number(number) => ADDRESS_TYPES.iter().find(|(own, _)| own == number),
-        _ => None,
-    };
-    found.map_or_else(|| value(None, part), |(_, name)| (*name).to_owned())
+/// What routing says, after `fib ...`.
+fn routing(fib: &Fib, part: &Expr) -> String {
+    match part {
+        Expr::Number(number) if fib.asks_type => {
+            let found = ADDRESS_TYPES.iter().find(|(own, _)| own == number);
+            found.map_or_else(|| number.to_string(), |(_, name)| (*name).to_owned())
+        }
+        Expr::Number(0) => "missing".to_owned(),
+        Expr::Number(1) => "exists".to_owned(),
+        other => value(None, other),
+    }
 }
 
 fn verdict(verdict: &Verdict) -> String {

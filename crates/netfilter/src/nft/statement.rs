@@ -68,6 +68,7 @@ impl<'a> Context<'a> {
             }
             Statement::History(text) => one(Step::If(Cond::Unknown(text.clone(), Doubt::History))),
             Statement::Takes(text) => one(Step::verdict(ir::Verdict::Queue(text.clone()))),
+            Statement::Steps(steps) => Lowered::Steps(steps.clone()),
             Statement::Unknown(text) => Lowered::Unknown(text.clone()),
         }
     }
@@ -187,7 +188,8 @@ impl<'a> Context<'a> {
 fn tells_less(left: &Expr) -> bool {
     match left {
         Expr::Ct(key, _) => key == "status",
-        Expr::Concat(_) => true,
+        // `addrtype` is listed as `fib`, which asks another question over IPv6.
+        Expr::Concat(_) | Expr::Fib(_) => true,
         _ => false,
     }
 }

@@ -25,6 +25,8 @@ mod registers;
 mod rule;
 mod set;
 mod verdict;
+mod xtables;
 
 pub(super) use object::parse;
 pub(super) use reads::ADDRESS_TYPES;
+pub(super) use xtables::doubt_sets;

@@ -11,15 +11,17 @@ use super::attribute::{Attributes, Fields, Messages, Odd, Order, text};
 use super::part::Links;
 use super::rule::{Decoder, Piece, Shown, Surroundings, Wanted};
 use super::set::{self, Reading, Sets};
+use crate::ipset::Ipsets;
 use crate::ir::{Base, ChainKind, Hook, Note, Place, TableFamily};
 
 /// Reads a dump. What is torn or not known outside of rules becomes a note.
-pub(crate) fn parse(dump: &NftablesDump, links: &[Link]) -> File {
+pub(crate) fn parse(dump: &NftablesDump, links: &[Link], ipsets: &Ipsets) -> File {
     let order = Order::of(&dump.tables.0);
     let (sets, odd) = set::read(&dump.sets.0, &dump.elements.0, order);
     let mut reader = Reader {
         order,
         links: Links(links),
+        ipsets,
         sets,
         file: File::default(),
         tables: HashMap::new(),
@@ -50,6 +52,7 @@ pub(crate) fn parse(dump: &NftablesDump, links: &[Link]) -> File {
 struct Reader<'a> {
     order: Order,
     links: Links<'a>,
+    ipsets: &'a Ipsets,
     sets: Sets<'a>,
     file: File,
     /// The places of tables in the file.
@@ -191,6 +194,7 @@ impl Reader<'_> {
             order: self.order,
             links: self.links,
             sets: self.sets.get(&(number, table_name)),
+            ipsets: self.ipsets,
         };
         let wanted = wanted.get_mut(at).ok_or(Odd::Value(1))?;
         let expressions = fields.get(attribute::RULE_EXPRESSIONS).unwrap_or_default();

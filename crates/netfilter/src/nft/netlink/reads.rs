@@ -1,6 +1,6 @@
 //! Expressions that read something of the packet, or of what is known about it, into a register.
 
-use super::super::ast::{Doubtful, Expr, Statement};
+use super::super::ast::{Doubtful, Expr, Fib, Statement};
 use super::attribute::{Fields, Odd};
 use super::headers::{Base, Load, raw, slices};
 use super::registers::{Form, Held, Source};
@@ -204,9 +204,12 @@ impl Decoder<'_, '_> {
             _ => return Err(Odd::Value(2)),
         };
         // NFTA_FIB_F_PRESENT: whether there is a route, not which.
-        let (length, form) = if flags & 32 == 0 { (length, form) } else { (1, Form::Big) };
-        let text = format!("fib {} {result}", keys.join(" . "));
-        self.read(fields.number(1)?, text, Doubtful::Packet, form, length);
+        let (length, form) = if flags & 32 == 0 { (length, form) } else { (4, Form::Host) };
+        let expr = match Fib::of(&keys, result) {
+            Some(fib) => Expr::Fib(Box::new(fib)),
+            None => Expr::Other(format!("fib {} {result}", keys.join(" . ")), Doubtful::Packet),
+        };
+        self.registers.set(fields.number(1)?, Held::new(Source::Read(expr), form, length));
         Ok(())
     }
 

@@ -8,6 +8,7 @@ use super::headers::{Context, Network};
 use super::part::{Links, Part};
 use super::registers::{Held, Registers};
 use super::set::{Data, Declared};
+use crate::ipset::Ipsets;
 
 /// What the rules of one table refer to.
 pub(super) struct Surroundings<'a> {
@@ -16,6 +17,7 @@ pub(super) struct Surroundings<'a> {
     pub(super) order: Order,
     pub(super) links: Links<'a>,
     pub(super) sets: Option<&'a HashMap<String, Declared<'a>>>,
+    pub(super) ipsets: &'a Ipsets,
 }
 
 impl Surroundings<'_> {
@@ -165,6 +167,8 @@ impl<'t, 'a> Decoder<'t, 'a> {
             "limit" => self.limit(&read(6)?),
             "quota" => self.quota(&read(4)?),
             "connlimit" => self.connlimit(&read(2)?),
+            "match" => self.xt_match(&read(3)?),
+            "target" => self.xt_target(&read(3)?),
             "queue" => self.queue(&read(4)?),
             "log" => {
                 self.log(&read(6)?);

@@ -1,6 +1,6 @@
 //! Expressions of the text form.
 
-use super::super::ast::{Doubtful, Expr, Operator, Verdict};
+use super::super::ast::{Doubtful, Expr, Fib, Operator, Verdict};
 use super::super::token::Kind;
 use super::{Parsed, Parser};
 
@@ -257,12 +257,16 @@ impl Parser<'_> {
 
     /// `fib saddr . iif oif`: keys, then the result.
     fn fib(&mut self, start: usize) -> Parsed<Expr> {
-        self.name()?;
+        let mut keys = vec![self.name()?];
         while self.word_is(".") {
-            self.name()?;
+            keys.push(self.name()?);
         }
-        self.name()?;
-        Ok(self.other(start, Doubtful::Packet))
+        let result = self.name()?;
+        let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+        Ok(match Fib::of(&keys, &result) {
+            Some(fib) => Expr::Fib(Box::new(fib)),
+            None => self.other(start, Doubtful::Packet),
+        })
     }
 
     /// The tokens since `start` as an expression that is not understood.
