@@ -11,5 +11,6 @@ pub fn read(label: &str) -> RulesetDump {
         legacy: legacy::read(label),
         ipsets: ipset::read(label),
         hooks: nftables::hooks::read(label),
+        texts: Vec::new(),
     }
 }
