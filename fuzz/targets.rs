@@ -36,6 +36,7 @@ pub(crate) const ALL: &[Target] = &[
     target("generic_message", sockets::generic_message),
     target("inet_diag_message", sockets::inet_diag_message),
     target("link_settings", settings::link_settings),
+    target("ipset", ipset),
     target("ipset_messages", collect::ipset::fuzz),
     target("legacy_table", legacy_table),
     target("mountinfo", holders::mountinfo),
@@ -91,6 +92,20 @@ fn nftables_dump(bytes: &[u8]) {
 /// A ruleset in any of its forms.
 fn ruleset(bytes: &[u8]) {
     let _ = netfilter::rules::load(&[("fuzz", bytes)]);
+}
+
+/// A set of ipset(8) as it is listed, and a match that asks it.
+fn ipset(bytes: &[u8]) {
+    use netfilter::ir::Family;
+    let Some((sides, messages)) = bytes.split_first() else { return };
+    let messages = facts::Blob(messages.to_vec());
+    let set = facts::IpsetDump { name: "set".to_owned(), index: 0, messages };
+    let sets = netfilter::ipset::Ipsets::of(&[set]);
+    let data = [0, 0, 3, *sides];
+    for family in [Family::Ipv4, Family::Ipv6] {
+        let extension = netfilter::xt::Extension { family, name: "set", revision: 1, data: &data };
+        let _ = netfilter::xt::matching(&extension, &sets);
+    }
 }
 
 /// A table of iptables-legacy: its family, its hooks, its entries.

@@ -3,6 +3,7 @@
 use packet_set::{Field, RangeSet};
 
 use super::extension::{Extension, Opt};
+use super::fib;
 use crate::ir::{Assign, Cond, Doubt, Family, Step, ct_state, ct_status};
 use crate::names;
 use crate::syntax::{address, mac, network, number};
@@ -36,6 +37,8 @@ pub(crate) fn lower(extension: &Extension, family: Family) -> Cond {
     match extension.name.as_str() {
         "comment" => Cond::Always,
         "conntrack" => conntrack(extension, family),
+        "addrtype" => fib::address_type(extension),
+        "rpfilter" => fib::reverse_path(extension, family),
         "tcp" | "udp" | "udplite" | "sctp" | "dccp" | "icmp" | "icmp6" | "icmpv6" | "ipv6-icmp"
         | "multiport" | "iprange" | "state" | "mark" | "connmark" | "mac" | "ttl" | "hl"
         | "length" | "dscp" | "pkttype" => all(extension, family),
@@ -66,9 +69,7 @@ fn unknown(extension: &Extension, doubt: Doubt) -> Cond {
 fn depends_on_packet(name: &str) -> bool {
     matches!(
         name,
-        "addrtype"
-            | "ah"
-            | "cgroup"
+        "ah" | "cgroup"
             | "cluster"
             | "devgroup"
             | "dst"
@@ -88,7 +89,6 @@ fn depends_on_packet(name: &str) -> bool {
             | "physdev"
             | "policy"
             | "realm"
-            | "rpfilter"
             | "rt"
             | "set"
             | "socket"

@@ -8,6 +8,7 @@
 //! iptables-restore itself would refuse (no such chain, a table without `COMMIT`) is an error.
 
 pub(crate) mod extension;
+mod fib;
 mod line;
 pub(crate) mod matches;
 pub(crate) mod rule;

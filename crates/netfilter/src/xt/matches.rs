@@ -21,7 +21,8 @@ use crate::ir::Family;
 
 pub(crate) use address::interface;
 pub(crate) use set::Asked;
-pub(super) use set::{asked, of_target};
+pub(crate) use set::asked;
+pub(super) use set::of_target;
 
 /// The options of a match; none if it is not known.
 pub(super) fn options(extension: &Extension<'_>, sets: &Ipsets) -> Option<Options> {

@@ -16,7 +16,7 @@ mod targets;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use matches::{Asked, interface};
+pub(crate) use matches::{Asked, asked, interface};
 
 use crate::ipset::Ipsets;
 use crate::iptables;
@@ -81,9 +81,9 @@ fn cond(extension: &Extension<'_>, written: Option<&Written>, sets: &Ipsets) -> 
         return Cond::Unknown(format!("-m {}", extension.unknown()), Doubt::History);
     };
     if extension.name == "set"
-        && let Some(asked) = matches::asked(extension.data, extension.revision)
+        && let Some(asked) = asked(extension.data, extension.revision)
     {
-        return sets.cond(&asked, &format!("-m {}", written.text()));
+        return sets.cond(&asked, extension.family, &format!("-m {}", written.text()));
     }
     iptables::matches::lower(written, extension.family)
 }
