@@ -70,7 +70,8 @@
 //! hook itself and, for forwarded packets, postrouting are evaluated, every base chain of every
 //! table of the family, iptables' and nftables' alike. Interfaces are left open; packets on `lo`
 //! are those with loopback addresses, because which other addresses a host has a ruleset does not
-//! say. Absent: routing, the bridge family, and what ingress chains do (they are named as unknown).
+//! say. Usual packets have no extension headers of IPv6, and those decide what must be; that a packet
+//! with such headers is accepted counts for what may be. Absent: routing, the bridge family, and what ingress chains do (they are named as unknown).
 
 pub mod concrete;
 pub mod ipset;

@@ -58,6 +58,21 @@ fn nft(rules: &str) -> String {
 }
 
 #[test]
+fn extension_headers_are_the_senders_choice() {
+    let check = |rules: &str, expect: &str| {
+        let text = format!("# ip6tables-save\n{}", input(rules));
+        check(&text, Hook::Input, 22, &[expect], 1);
+    };
+    // Who sends packets without is not dropped, and who must be let in can send others.
+    check("-A INPUT -m rt --rt-type 0 -j DROP\n-A INPUT -j ACCEPT", "* | *");
+    check("-A INPUT -m rt ! --rt-type 0 -j DROP\n-A INPUT -j ACCEPT", "* | *");
+    check(
+        "-A INPUT -s fd00::/8 -m dst -j ACCEPT",
+        "- | fd00::-fdff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
+    );
+}
+
+#[test]
 fn iptables_matches() {
     let check = |rules: &str, expect: &str, unknown: usize| {
         check(&input(rules), Hook::Input, 22, &[expect], unknown);

@@ -59,6 +59,8 @@ impl Field {
     pub const PACKET_TYPE: Self = Self(20);
     /// Whether the packet goes the way of the connection's first packet (0) or back (1).
     pub const CT_DIRECTION: Self = Self(21);
+    /// Whether an IPv6 packet has extension headers before its transport header: 0 without, 1 with.
+    pub const EXTENSIONS: Self = Self(22);
     /// The first number that belongs to the caller.
     pub const FREE: u8 = 32;
 

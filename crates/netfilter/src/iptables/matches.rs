@@ -46,6 +46,9 @@ pub(crate) fn lower(extension: &Extension, family: Family) -> Cond {
         "recent" if is_recent_set(extension) => {
             Cond::Always.negate_if(extension.options.iter().any(|o| o.name == "--set" && o.negated))
         }
+        // Without such a header they do not match, inverted or not (ip6t_rt.c, rt_mt6, and so on).
+        "rt" | "hbh" | "dst" | "frag" | "srh" => extended(extension),
+        "ah" if family == Family::Ipv6 => extended(extension),
         name if depends_on_packet(name) => unknown(extension, Doubt::Packet),
         _ => unknown(extension, Doubt::History),
     }
@@ -57,6 +60,11 @@ pub(crate) fn effect(extension: &Extension) -> Option<Step> {
     let restores = extension.name == "socket" && extension.option("--restore-skmark").is_some();
     let mark = || Assign::Unknown(format!("-m {}", extension.text()));
     restores.then(|| Step::Set(Field::MARK, mark()))
+}
+
+/// Matches that ask an extension header of IPv6, of which it is not known what it holds.
+fn extended(extension: &Extension) -> Cond {
+    Cond::All(vec![Cond::is(Field::EXTENSIONS, 1), unknown(extension, Doubt::Packet)])
 }
 
 fn unknown(extension: &Extension, doubt: Doubt) -> Cond {
@@ -72,12 +80,9 @@ fn depends_on_packet(name: &str) -> bool {
         "ah" | "cgroup"
             | "cluster"
             | "devgroup"
-            | "dst"
             | "ecn"
             | "esp"
             | "eui64"
-            | "frag"
-            | "hbh"
             | "helper"
             | "ipcomp"
             | "ipv6header"
@@ -89,10 +94,8 @@ fn depends_on_packet(name: &str) -> bool {
             | "physdev"
             | "policy"
             | "realm"
-            | "rt"
             | "set"
             | "socket"
-            | "srh"
             | "string"
             | "tcpmss"
             | "tos"

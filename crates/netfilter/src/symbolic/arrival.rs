@@ -4,7 +4,7 @@ use packet_set::{Diagram, Field, Leaf, RangeSet};
 
 use super::EvaluateError;
 use super::chain::{Engine, Phase};
-use super::outcome::{ACCEPT, DROP};
+use super::outcome::{ACCEPT, DROP, UNANSWERED};
 use super::question::Packets;
 use crate::ir::{Hook, Note, Pattern, Ruleset, TableFamily, ct_state};
 
@@ -60,6 +60,7 @@ impl Engine<'_> {
         answer: Diagram,
     ) -> Result<Diagram, EvaluateError> {
         let mut answer = self.arrive(answer)?;
+        answer = self.with_or_without_extensions(answer)?;
         for (field, value) in [
             (Field::MARK, 0),
             (Field::CT_MARK, 0),
@@ -81,6 +82,24 @@ impl Engine<'_> {
             answer = self.on_loopback(answer, Field::OIF, Field::DESTINATION)?;
         }
         Ok(answer)
+    }
+
+    /// Whether a packet has extension headers is its sender's choice, and usual packets have none:
+    /// those decide. That one with such headers would be accepted is possible besides.
+    pub(super) fn with_or_without_extensions(
+        &mut self,
+        answer: Diagram,
+    ) -> Result<Diagram, EvaluateError> {
+        if !self.read.remove(&Field::EXTENSIONS) {
+            return Ok(answer);
+        }
+        let without = self.arena.restrict(answer, Field::EXTENSIONS, 0)?;
+        let with = self.arena.restrict(answer, Field::EXTENSIONS, 1)?;
+        let with = self.arena.map_leaves(with, |leaf| {
+            let only = |one: Leaf| if leaf.meets(one) { one } else { Leaf::EMPTY };
+            only(ACCEPT).or(only(UNANSWERED))
+        })?;
+        Ok(self.arena.either(without, with)?)
     }
 
     /// Leaves out packets on `lo` with other than loopback addresses: those come from this host,

@@ -77,6 +77,8 @@ impl Engine<'_> {
             Field::IIF => return Err(Interfaces::NONE),
             Field::OIF => REPLY_OIF,
             Field::CT_DIRECTION => return Err(1),
+            // This host and others answer without.
+            Field::EXTENSIONS => return Err(0),
             other => other,
         })
     }

@@ -402,6 +402,7 @@ impl Engine<'_> {
         }
         let doubts = self.doubts.fields();
         answer = self.arena.keep(answer, |field| !doubts.contains(&field))?;
+        answer = self.with_or_without_extensions(answer)?;
         let links = u128::try_from(world.links.len()).unwrap_or(u128::MAX);
         let targets = self.targets.as_ref().map_or(0, Vec::len);
         let mut possible = vec![

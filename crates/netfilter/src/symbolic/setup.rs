@@ -240,6 +240,8 @@ fn universe(tables: &[&Table], scope: &Scope<'_>, marks: &Marks, doubts: &Doubts
     own.limit(Field::SPORT, scope.source_ports.clone());
     own.limit(Field::CT_STATUS, RangeSet::of(statuses));
     own.limit(Field::CT_DIRECTION, RangeSet::one(0));
+    let extensions = u128::from(scope.family == Family::Ipv6);
+    own.limit(Field::EXTENSIONS, RangeSet::from(0..=extensions));
     own.limit(Field::MARK, marks.ranges(Field::MARK));
     own.limit(Field::CT_MARK, marks.ranges(Field::CT_MARK));
     own.limit(Field::IIF, scope.ways_in.clone());
