@@ -33,17 +33,23 @@ static BINARY: LazyLock<PathBuf> = LazyLock::new(|| {
 pub(crate) struct Seen {
     /// The host. Before the lab, so that it ends first.
     pub(crate) host: Host,
-    _lab: Lab,
+    /// The lab that it is on.
+    #[allow(dead_code, reason = "the tests of reach put clients on it")]
+    pub(crate) lab: Lab,
 }
 
 impl Seen {
     /// Boots a host and puts both programs on it. Its interface has no address.
     pub(crate) fn boot(name: &str, options: &HostOptions) -> Self {
-        let lab = Lab::new().unwrap();
+        Self::boot_on(Lab::new().unwrap(), name, options)
+    }
+
+    /// The same on a lab that others are on, too.
+    pub(crate) fn boot_on(lab: Lab, name: &str, options: &HostOptions) -> Self {
         let host = lab.host(name, options).unwrap();
         host.push(Path::new(env!("CARGO_BIN_EXE_testbed-agent")), AGENT).unwrap();
         host.push(&BINARY, WHYOPEN).unwrap();
-        Self { host, _lab: lab }
+        Self { host, lab }
     }
 
     /// A quiet host with one service, `listener.service`, that holds these sockets.
