@@ -16,7 +16,9 @@ struct Tool {
 /// All of them. What every Debian has (util-linux, coreutils) is named too, so that another system is
 /// told what it lacks.
 const TOOLS: &[Tool] = &[
+    tool("cpio", "cpio", "the emulated kernel"),
     tool("debootstrap", "debootstrap", "the image of the test hosts"),
+    tool("depmod", "kmod", "the emulated kernel"),
     tool("g++", "g++", "fuzzing: libFuzzer is written in C++"),
     tool("ip", "iproute2", "test networks"),
     tool("ipset", "ipset", "tests of firewalls"),
@@ -27,6 +29,7 @@ const TOOLS: &[Tool] = &[
     tool("nft", "nftables", "tests of firewalls"),
     tool("nsenter", "util-linux", "test hosts and networks"),
     tool("ps", "procps", "tests of the test bed"),
+    tool("qemu-system-x86_64", "qemu-system-x86", "the emulated kernel"),
     tool("setpriv", "util-linux", "tests without privileges"),
     tool("ss", "iproute2", "tests that compare with ss, and the benchmark"),
     tool("systemctl", "systemd", "the image of the test hosts"),

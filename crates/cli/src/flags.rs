@@ -5,6 +5,8 @@ use std::process::ExitCode;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
+use judge::finding::Severity;
+
 use crate::exit;
 
 /// The command line.
@@ -64,8 +66,14 @@ pub(crate) enum Command {
     Snapshot(SnapshotFlags),
     /// Say who can open a connection through ruleset files alone, whatever the interfaces
     Rules(RulesFlags),
+    /// Say what the kernel's settings are, who set them, and what a boot makes of them
+    Settings(SettingsFlags),
     /// Print the JSON schema of -o json
-    Schema,
+    Schema {
+        /// That of `settings -o json`
+        #[arg(long)]
+        settings: bool,
+    },
     /// Print completions for a shell
     Completions {
         /// The shell.
@@ -111,6 +119,57 @@ pub(crate) struct RulesFlags {
     /// The form of the output
     #[arg(short, long, value_enum, default_value_t = RulesFormat::Text)]
     pub(crate) output: RulesFormat,
+}
+
+/// Flags of `settings`.
+#[derive(Debug, Args)]
+pub(crate) struct SettingsFlags {
+    /// Settings to tell all about: net.ipv4.ip_forward, or the end of a key: nf_conntrack_max
+    #[arg(value_name = "KEY")]
+    pub(crate) keys: Vec<String>,
+    /// Those as well that nothing sets
+    #[arg(short, long)]
+    pub(crate) all: bool,
+    /// The form of the output
+    #[arg(short, long, value_enum, default_value_t = RulesFormat::Text)]
+    pub(crate) output: RulesFormat,
+    /// Judge a saved snapshot instead of this host; - for standard input
+    #[arg(long, value_name = "FILE")]
+    pub(crate) from: Option<PathBuf>,
+    /// Judge the files of another host below a folder
+    #[arg(long, value_name = "DIR", conflicts_with = "from")]
+    pub(crate) root: Option<PathBuf>,
+    /// What the host is for; told from evidence if not given
+    #[arg(long, value_enum)]
+    pub(crate) role: Option<HostRole>,
+    /// How the host is read.
+    #[command(flatten)]
+    pub(crate) read: ReadFlags,
+    /// Exit with 1 if there is a finding of this severity or a higher one
+    #[arg(long, value_enum, value_name = "SEVERITY")]
+    pub(crate) fail_on: Option<FailOn>,
+    /// Exit with 2 if something could not be read
+    #[arg(long)]
+    pub(crate) strict: bool,
+    /// When to use colour
+    #[arg(long, value_enum, default_value_t = When::Auto)]
+    pub(crate) color: When,
+    /// The width in columns, 60 to 96; that of the terminal if not given
+    #[arg(long, value_name = "N")]
+    pub(crate) width: Option<usize>,
+}
+
+/// What a host is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum HostRole {
+    /// It serves.
+    Server,
+    /// Somebody sits before it.
+    Desktop,
+    /// It forwards for others.
+    Router,
+    /// It forwards for its own containers.
+    ContainerHost,
 }
 
 /// A hook that files can be asked about.
@@ -256,6 +315,18 @@ pub(crate) enum FailOn {
     Medium,
     /// High only.
     High,
+}
+
+impl FailOn {
+    /// As the judgement has it.
+    pub(crate) const fn severity(self) -> Severity {
+        match self {
+            Self::Info => Severity::Info,
+            Self::Low => Severity::Low,
+            Self::Medium => Severity::Medium,
+            Self::High => Severity::High,
+        }
+    }
 }
 
 /// When to use colour.

@@ -1,5 +1,6 @@
 //! The host as it is now: the one place where `whyopen` meets `collect`.
 
+use collect::settings::Depth;
 use collect::{Details, Method, Request};
 use facts::{Pid, Snapshot};
 
@@ -20,4 +21,11 @@ pub(crate) fn snapshot(flags: ReadFlags, all: bool) -> Snapshot {
 /// Adds what only a closer look shows of these processes: executables, packages, units.
 pub(crate) fn details(snapshot: &mut Snapshot, pids: &[Pid], with_args: bool) {
     collect::details(snapshot, &Details { pids: pids.iter().copied().collect(), args: with_args });
+}
+
+/// Reads the host with everything that configures its settings.
+pub(crate) fn with_settings(flags: ReadFlags) -> Snapshot {
+    let mut snapshot = snapshot(flags, false);
+    (snapshot.configuration, snapshot.kernel_state) = collect::settings::surroundings(Depth::All);
+    snapshot
 }

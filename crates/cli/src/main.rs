@@ -12,6 +12,7 @@ mod host;
 mod load;
 mod output;
 mod rules;
+mod settings;
 mod show;
 
 use std::process::ExitCode;
@@ -31,7 +32,8 @@ fn run(invocation: &Invocation) -> anyhow::Result<exit::Outcome> {
     match &invocation.command {
         Some(Command::Snapshot(options)) => show::snapshot(*options),
         Some(Command::Rules(flags)) => rules::rules(flags),
-        Some(Command::Schema) => show::schema(),
+        Some(Command::Settings(flags)) => settings::settings(flags),
+        Some(Command::Schema { settings }) => show::schema(*settings),
         Some(Command::Completions { shell }) => show::completions(*shell),
         Some(Command::Man) => show::man(),
         None => show::sockets(&invocation.view),

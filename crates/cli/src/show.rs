@@ -5,7 +5,6 @@ use std::io::Write as _;
 use std::time::{Duration, Instant};
 
 use facts::{Pid, Snapshot};
-use judge::finding::Severity;
 use judge::row::Row;
 use judge::target::{self, Target};
 use judge::{Judgement, judge};
@@ -118,12 +117,7 @@ fn write(
 
 /// How the run ends.
 fn outcome(judgement: &Judgement<'_>, flags: &ViewFlags) -> Outcome {
-    let least = flags.fail_on.map(|severity| match severity {
-        FailOn::Info => Severity::Info,
-        FailOn::Low => Severity::Low,
-        FailOn::Medium => Severity::Medium,
-        FailOn::High => Severity::High,
-    });
+    let least = flags.fail_on.map(FailOn::severity);
     if least.is_some_and(|least| judgement.findings().iter().any(|f| f.severity >= least)) {
         Outcome::Finding
     } else if flags.strict && !judgement.gaps.is_empty() {
@@ -146,9 +140,13 @@ pub(crate) fn snapshot(flags: SnapshotFlags) -> anyhow::Result<Outcome> {
 }
 
 /// Prints the schema of the JSON.
-pub(crate) fn schema() -> anyhow::Result<Outcome> {
+pub(crate) fn schema(settings: bool) -> anyhow::Result<Outcome> {
     let mut out = output::stdout();
-    report::schema::write(&mut out)?;
+    if settings {
+        report::schema::write_settings(&mut out)?;
+    } else {
+        report::schema::write(&mut out)?;
+    }
     out.flush()?;
     Ok(Outcome::Done)
 }

@@ -22,7 +22,7 @@ pub(crate) fn read() -> Host {
 
 /// `PRETTY_NAME` of an os-release file, which is shell syntax reduced to assignments with optional
 /// quotes and backslash escapes (os-release(5)).
-fn pretty_name(text: &str) -> Option<String> {
+pub(crate) fn pretty_name(text: &str) -> Option<String> {
     let value = text.lines().find_map(|line| line.trim().strip_prefix("PRETTY_NAME="))?;
     let unquoted = ['"', '\'']
         .iter()

@@ -12,6 +12,7 @@ use facts::{
 use crate::holders::{Finder, Found as Held, Method};
 use crate::netns::Leads;
 use crate::owners::{containers, packages, systemd};
+use crate::settings::{self, Depth};
 use crate::{attached, cgroups, host, sockets, users};
 
 /// The cgroup of systemd itself (`SPECIAL_INIT_SCOPE` in systemd's src/basic/special.h).
@@ -77,6 +78,10 @@ pub fn snapshot(request: Request) -> Snapshot {
     snapshot.units = socket_units(&snapshot);
     snapshot.containers = containers(&snapshot);
     snapshot.users = users::names(&uids(&snapshot));
+    if !request.sockets_only {
+        let depth = if request.all { Depth::All } else { Depth::Usual };
+        (snapshot.configuration, snapshot.kernel_state) = settings::surroundings(depth);
+    }
     snapshot.sort();
     snapshot
 }

@@ -27,6 +27,7 @@ mod part;
 mod process;
 mod routing;
 mod ruleset;
+mod settings;
 mod snapshot;
 mod socket;
 
@@ -47,5 +48,9 @@ pub use part::{Gap, Part, Remedy};
 pub use process::{Executable, Holder, Process};
 pub use routing::{NextHop, Prefix, Route, RouteKind, RoutingRule, RuleAction};
 pub use ruleset::{IpsetDump, LegacyTable, NftablesDump, RulesetDump, RulesetText};
+pub use settings::{
+    ChosenSource, ConfigEntry, ConfigFile, ConfigKind, Configuration, Conntrack, Denial, Init,
+    KernelState, Module,
+};
 pub use snapshot::{FORMAT, LoadError, Snapshot};
 pub use socket::{Endpoint, Family, KernelOwner, Kind, Protocol, Queue, Socket, State};

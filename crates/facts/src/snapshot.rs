@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Answer, Cgroup, CgroupId, CgroupPrograms, Collector, Container, Evidence, Gap, Holder, Host,
-    Inode, KernelOwner, NetNamespace, NetnsId, Package, Part, Pid, Placement, Process, Question,
-    Socket, SystemdUnit, Uid, User,
+    Answer, Cgroup, CgroupId, CgroupPrograms, Collector, Configuration, Container, Evidence, Gap,
+    Holder, Host, Inode, KernelOwner, KernelState, NetNamespace, NetnsId, Package, Part, Pid,
+    Placement, Process, Question, Socket, SystemdUnit, Uid, User,
 };
 
 /// The version of the snapshot's format. It grows only when an older reader would misunderstand a
@@ -63,6 +63,12 @@ pub struct Snapshot {
     /// What the host was asked about its services, sorted by question.
     #[serde(default)]
     pub evidence: Part<Vec<Evidence>>,
+    /// The files that configure the kernel's settings.
+    #[serde(default)]
+    pub configuration: Part<Configuration>,
+    /// Connection tracking, modules, security modules.
+    #[serde(default)]
+    pub kernel_state: Part<KernelState>,
     /// What was missing and belongs to no part above.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gaps: Vec<Gap>,
@@ -110,6 +116,8 @@ impl Snapshot {
             packages: Part::NotAsked,
             users: Part::NotAsked,
             evidence: Part::NotAsked,
+            configuration: Part::NotAsked,
+            kernel_state: Part::NotAsked,
             gaps: Vec::new(),
         }
     }
@@ -289,6 +297,8 @@ impl Snapshot {
             self.packages.gaps(),
             self.users.gaps(),
             self.evidence.gaps(),
+            self.configuration.gaps(),
+            self.kernel_state.gaps(),
             &self.gaps,
         ] {
             gaps.extend_from_slice(part);

@@ -9,6 +9,7 @@
 //! * [`holder`]: who holds a row: processes with their units and containers, or the kernel.
 //! * [`target`]: which rows a word of the user means.
 //! * [`finding`]: what is wrong, each with what to do about it.
+//! * [`settings`]: what the kernel's settings are, who set them, and what will become of them.
 //! * [`reach`]: who can reach a row: the packet filter and routing of its namespace, evaluated for
 //!   all sources at once.
 //! * [`firewall`]: who manages the packet filter, and how much of it is understood.
@@ -28,6 +29,7 @@ pub mod row;
 #[cfg(feature = "sample")]
 pub mod sample;
 pub mod service;
+pub mod settings;
 pub mod target;
 
 pub use judgement::{Judgement, judge};

@@ -19,6 +19,7 @@ use crate::escape::is_hidden;
 use crate::schema::{self, SCHEMA_VERSION};
 
 mod convert;
+pub mod settings;
 
 use convert::{connection, socket};
 
@@ -161,11 +162,15 @@ fn host<'a>(judgement: &'a Judgement<'_>) -> schema::Host<'a> {
 }
 
 fn gaps<'a>(judgement: &'a Judgement<'_>) -> impl Iterator<Item = schema::Gap<'a>> {
-    judgement.gaps.iter().map(|gap| schema::Gap {
+    judgement.gaps.iter().map(gap)
+}
+
+fn gap(gap: &facts::Gap) -> schema::Gap<'_> {
+    schema::Gap {
         what: &gap.what,
         why: &gap.why,
         root_would_help: gap.remedy == Some(Remedy::Root),
-    })
+    }
 }
 
 fn namespaces<'a>(judgement: &'a Judgement<'_>) -> impl Iterator<Item = schema::Namespace<'a>> {

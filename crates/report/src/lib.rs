@@ -16,3 +16,4 @@ pub mod escape;
 pub mod json;
 pub mod schema;
 pub mod text;
+mod words;

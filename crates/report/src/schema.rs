@@ -571,4 +571,18 @@ pub fn write<W: io::Write>(out: &mut W) -> io::Result<()> {
     out.write_all(b"\n")
 }
 
+/// Writes the schema of `whyopen settings -o json`, as it is published.
+///
+/// # Errors
+/// Those of the writer.
+pub fn write_settings<W: io::Write>(out: &mut W) -> io::Result<()> {
+    serde_json::to_writer_pretty(&mut *out, &settings_schema())?;
+    out.write_all(b"\n")
+}
+
+/// The schema of `whyopen settings -o json`.
+pub fn settings_schema() -> Schema {
+    schemars::schema_for!(crate::json::settings::Document<'_>)
+}
+
 pub use crate::json::{Fds, Holders};

@@ -128,6 +128,27 @@ fn the_published_schema_is_current() {
     );
 }
 
+#[test]
+fn the_published_schema_of_settings_is_current_and_fits() {
+    let mut current = Vec::new();
+    report::schema::write_settings(&mut current).unwrap();
+    let published = include_str!("../../../docs/schema/whyopen-settings-1.json");
+    assert!(
+        published.as_bytes() == current,
+        "out of date: cargo run -- schema --settings > docs/schema/whyopen-settings-1.json"
+    );
+    let schema = report::schema::settings_schema().to_value();
+    let schema = jsonschema::validator_for(&schema).unwrap();
+    for (name, snapshot) in judge::sample::all() {
+        let settings = judge::settings::settings(&snapshot, None);
+        let mut json = Vec::new();
+        json::settings::settings(&mut json, &settings, &[], None).unwrap();
+        let value: serde_json::Value = serde_json::from_slice(&json).unwrap();
+        let errors: Vec<_> = schema.iter_errors(&value).map(|e| e.to_string()).collect();
+        assert!(errors.is_empty(), "{name}: {errors:?}");
+    }
+}
+
 proptest::proptest! {
     /// Whatever a host calls its things: no screen is forged, and none is too wide.
     #[test]

@@ -98,7 +98,7 @@ impl Image {
     /// [`Error::Missing`] without debootstrap, [`Error::NoMirror`] if the machine's package sources
     /// do not name a mirror, [`Error::Failed`] if the installation fails.
     pub fn ready() -> Result<Self, Error> {
-        let cache = std::env::var_os(CACHE_VARIABLE).map_or_else(|| CACHE.into(), PathBuf::from);
+        let cache = Self::cache();
         let name = format!("{RELEASE}-{:016x}", fnv1a(recipe().as_bytes()));
         let image = Self { directory: cache.join(&name) };
         if image.directory.is_dir() {
@@ -121,6 +121,11 @@ impl Image {
                 .map_err(Error::io(format!("rename {}", unfinished.display())))?;
         }
         Ok(image)
+    }
+
+    /// Where images are kept.
+    pub(crate) fn cache() -> PathBuf {
+        std::env::var_os(CACHE_VARIABLE).map_or_else(|| CACHE.into(), PathBuf::from)
     }
 
     /// Its root directory. Do not write there: every host sees it.

@@ -6,6 +6,7 @@
 //!   cgroups, network and pids, in half a second. It can reboot and lose its power.
 //! * [`Client`]: a plain network namespace on the bridge, whose `connect` is the truth for a verdict.
 //! * [`Netns`]: a plain network namespace alone, for cheap tests.
+//! * [`emulate`]: Debian's kernel under qemu, which has modules, for one script.
 //! * [`ss`]: reading what `ss` prints, for comparison.
 //! * [`Load`]: thousands of processes and sockets, to measure on.
 //! * `testbed-agent`: a program to run on them that opens the sockets a test asks for.
@@ -19,8 +20,7 @@
 //!   empty cgroup directories can be left over, and the next start removes those.
 //! * **Tests do not skip.** What is missing is an [`Error`] that names it.
 //!
-//! Deliberately absent: virtual machines (no test needs another kernel yet), and any way to run
-//! something on the machine itself.
+//! Deliberately absent: any way to run something on the machine itself.
 
 #![allow(
     clippy::disallowed_methods,
@@ -29,6 +29,7 @@
 )]
 
 mod client;
+mod emulated;
 mod error;
 mod host;
 mod image;
@@ -40,6 +41,7 @@ mod run;
 pub mod ss;
 
 pub use client::{Client, Reply};
+pub use emulated::{Printed, emulate};
 pub use error::Error;
 pub use host::{Host, HostOptions};
 pub use image::Image;

@@ -88,9 +88,26 @@ pub(crate) fn read(base: &Path) -> Result<Read, Errno> {
         read.folder(&net, &format!("ipv4/conf/{which}"), devconf::names(false));
         read.folder(&net, &format!("ipv6/conf/{which}"), devconf::names(true));
     }
-    let tracking = names_in(&net, NETFILTER);
+    let tracking = tracking_in(&net);
     read.folder(&net, NETFILTER, tracking.iter().map(String::as_str));
     Ok(read)
+}
+
+/// Reads all below `base`, and the files of every interface, as a folder has them that stands for
+/// another host's.
+///
+/// # Errors
+/// That of opening `net` in it.
+pub(crate) fn read_all(base: &Path) -> Result<Read, Errno> {
+    let mut all = read(base)?;
+    let net = open_folder(CWD, &base.join("net"))?;
+    for ipv6 in [false, true] {
+        let folder = if ipv6 { "ipv6/conf" } else { "ipv4/conf" };
+        for link in links_in(&net, folder) {
+            all.folder(&net, &format!("{folder}/{link}"), devconf::names(ipv6));
+        }
+    }
+    Ok(all)
 }
 
 impl Read {
@@ -115,14 +132,27 @@ fn open_folder(at: impl AsFd, path: &Path) -> Result<OwnedFd, Errno> {
     openat(at, path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
 }
 
-/// The settings of connection tracking, sorted. Folders and what is no setting are left out.
+/// The settings of connection tracking. Folders and what is no setting are left out.
+fn tracking_in(net: &OwnedFd) -> Vec<String> {
+    let mut names = names_in(net, NETFILTER);
+    names.retain(|name| name.starts_with("nf_conntrack_") || name.starts_with("nf_flowtable_"));
+    names
+}
+
+/// The interfaces that have a folder.
+fn links_in(net: &OwnedFd, folder: &str) -> Vec<String> {
+    let mut names = names_in(net, folder);
+    names.retain(|name| !matches!(name.as_str(), "." | ".." | "all" | "default"));
+    names
+}
+
+/// The names in a folder, sorted.
 fn names_in(net: &OwnedFd, folder: &str) -> Vec<String> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let entries = openat(net, folder, flags, Mode::empty()).and_then(Dir::new);
     let Ok(entries) = entries else { return vec![] };
     let mut names: Vec<String> = entries
         .filter_map(|entry| entry.ok()?.file_name().to_str().ok().map(str::to_owned))
-        .filter(|name| name.starts_with("nf_conntrack_") || name.starts_with("nf_flowtable_"))
         .collect();
     names.sort_unstable();
     names
@@ -131,7 +161,7 @@ fn names_in(net: &OwnedFd, folder: &str) -> Vec<String> {
 /// A setting without the line's end.
 fn value(folder: &OwnedFd, name: &str) -> Result<String, Errno> {
     // Written to, `/proc/sys` acts; read, it only answers.
-    let fd = openat(folder, name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    let fd = openat(folder, name, FILE, Mode::empty())?;
     let mut bytes = Vec::new();
     let mut buffer = [0_u8; 1024];
     loop {
@@ -144,6 +174,10 @@ fn value(folder: &OwnedFd, name: &str) -> Result<String, Errno> {
     }
     Ok(String::from_utf8_lossy(bytes.trim_ascii_end()).into_owned())
 }
+
+/// In a folder that stands for `/proc/sys` there may be anything.
+const FILE: OFlags =
+    OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK);
 
 /// The most that is kept of one value: all ports, one by one, are shorter.
 const LONGEST: usize = 1 << 19;

@@ -10,19 +10,28 @@
 //! * **No secret is read**: not `stable_secret`, not the keys of TCP fast open.
 //! * **Nothing is written**, and no module is loaded by looking.
 
+mod config;
 mod devconf;
 mod files;
 #[doc(hidden)]
 pub mod fuzzing;
+mod state;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use facts::{Gap, Part, Remedy};
+use facts::{
+    Collector, Configuration, Gap, Host, KernelState, NetNamespace, NetnsId, Part, Pid, Remedy,
+    Snapshot, Uid,
+};
+use rustix::io::Errno;
 
+use crate::host;
 use crate::netns::Namespace;
+pub use config::Depth;
+use config::Tree;
 pub(crate) use devconf::Interfaces;
 
 /// Where the kernel shows its settings.
@@ -50,7 +59,7 @@ pub(crate) fn read(
         let what = format!("the setting {path} of {}", namespace.label());
         let gap = Gap::new(what, format!("read {PROC_SYS}/{path}: {error}"));
         gaps.push(match error {
-            rustix::io::Errno::ACCESS | rustix::io::Errno::PERM => gap.remedied_by(Remedy::Root),
+            Errno::ACCESS | Errno::PERM => gap.remedied_by(Remedy::Root),
             _ => gap,
         });
     }
@@ -58,3 +67,54 @@ pub(crate) fn read(
     values.extend(read.values);
     Part::with_gaps(values.into_iter().collect(), gaps)
 }
+
+/// Reads what configures this host's settings, and the state of what they are about.
+pub fn surroundings(depth: Depth) -> (Part<Configuration>, Part<KernelState>) {
+    match Tree::open(Path::new("/")) {
+        Ok(tree) => (config::read(&tree, depth), state::read(&tree, depth)),
+        Err(error) => {
+            let gap = Gap::new("the configuration of kernel settings", format!("open /: {error}"));
+            (Part::unreadable(gap.clone()), Part::unreadable(gap))
+        }
+    }
+}
+
+/// Reads another host from its files below `base`: what configures its settings, and as far as they
+/// are there the settings themselves (`base/proc/sys`).
+///
+/// # Errors
+/// That of opening the folder.
+pub fn other_host(base: &Path) -> std::io::Result<Snapshot> {
+    let tree = Tree::open(base)?;
+    let text = |path: &str| tree.text(path).unwrap_or_default();
+    let os = ["/etc/os-release", "/usr/lib/os-release"]
+        .iter()
+        .find_map(|path| host::pretty_name(&text(path)))
+        // Before os-release(5) there was this.
+        .unwrap_or_else(|| text("/etc/redhat-release").trim().to_owned());
+    let host = Host {
+        name: text("/etc/hostname").trim().to_owned(),
+        os,
+        kernel: text("/proc/sys/kernel/osrelease").trim().to_owned(),
+        machine: String::new(),
+    };
+    let collector = Collector {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        uid: Uid(rustix::process::geteuid().as_raw()),
+        pid: Pid(0),
+        netns: OTHER,
+        ..Collector::default()
+    };
+    let mut snapshot = Snapshot::new(collector, host);
+    snapshot.configuration = config::read(&tree, Depth::All);
+    snapshot.kernel_state = state::read(&tree, Depth::All);
+    let mut namespace = NetNamespace { id: OTHER, host: true, ..NetNamespace::default() };
+    if let Ok(read) = files::read_all(&base.join("proc/sys")) {
+        namespace.settings = Part::known(read.values.into_iter().collect());
+    }
+    snapshot.namespaces = Part::known(vec![namespace]);
+    Ok(snapshot)
+}
+
+/// The namespace of another host, whose number is not known.
+const OTHER: NetnsId = NetnsId(0);

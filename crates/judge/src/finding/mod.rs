@@ -1,5 +1,5 @@
-//! Findings: what is wrong with something that listens, each with what to do about it. What holds
-//! for the host as a whole, or could not be read, is a gap and not a finding.
+//! Findings: what is wrong with something that listens, or with a setting that decides about it, each
+//! with what to do about it. What could not be read is a gap and not a finding.
 
 mod accept_queue;
 mod by_hand;
@@ -10,6 +10,7 @@ use std::fmt;
 
 use crate::Judgement;
 use crate::row::Row;
+use crate::settings;
 
 /// How much a finding matters. In ascending order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,7 +38,8 @@ pub struct Finding {
     pub text: String,
     /// What to do.
     pub action: String,
-    /// The positions in [`Judgement::rows`] of the rows it is about; never empty.
+    /// The positions in [`Judgement::rows`] of the rows it is about; empty
+    /// where it is about a setting of the host (`whyopen settings` shows those).
     pub rows: Vec<usize>,
 }
 
@@ -60,6 +62,7 @@ pub(crate) fn all(judgement: &Judgement<'_>) -> Vec<Finding> {
         by_hand::find(judgement, (at, row), &mut found);
     }
     replaced_executable::find(judgement, &mut found);
+    found.extend(settings::worst(judgement.snapshot));
     // One socket for each family gives the same finding twice.
     let mut known = HashMap::new();
     let mut once: Vec<Finding> = Vec::new();

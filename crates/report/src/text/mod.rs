@@ -15,6 +15,7 @@ mod missing;
 mod overview;
 mod page;
 mod reach;
+mod settings;
 mod table;
 mod who;
 
@@ -24,6 +25,7 @@ pub use detail::detail;
 pub use missing::{not_found, note};
 pub use overview::overview;
 pub use page::Screen;
+pub use settings::{ledgers, settings};
 
 /// What to show, and how.
 #[derive(Clone, Debug)]

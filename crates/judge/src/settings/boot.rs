@@ -1,0 +1,456 @@
+//! What the settings will be after a boot: every source that sets something, in the order in which
+//! they are applied, written to a kernel that just started.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use facts::{ConfigEntry, ConfigFile, ConfigKind, Init};
+
+use super::conntrack;
+use super::kernel::{self, Held, Kernel};
+use super::managers;
+use super::order::{self, NotRead, Reader};
+use super::subject::{Subject, last};
+use super::{key, modules};
+
+/// Who applies a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    /// The kernel, from its command line.
+    CommandLine,
+    /// The kernel, when the module is loaded with this option.
+    Module,
+    /// systemd-sysctl at boot, or what stands for it.
+    Sysctl,
+    /// ufw, whenever it starts.
+    Ufw,
+    /// NetworkManager, whenever it activates a connection.
+    NetworkManager,
+    /// systemd-networkd, whenever it configures an interface.
+    Networkd,
+    /// ifup(8).
+    Ifupdown,
+    /// Red Hat's network scripts.
+    Ifcfg,
+    /// Docker, when it starts.
+    Docker,
+    /// A service, when it starts.
+    Service,
+    /// A script that runs on some occasion.
+    Script,
+}
+
+/// What a line does at a boot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// It sets the value.
+    Applies,
+    /// It sets a value that another one changes after it.
+    Overridden,
+    /// Its file is not read: this one takes its place.
+    Masked(String),
+    /// Only `sysctl --system` reads it, not what sets settings at boot.
+    ByHandOnly,
+    /// The key is not there yet when it is applied: it comes with this module, later.
+    BeforeModule(&'static str),
+    /// There is no such key.
+    NoSuchKey,
+    /// Who would apply it does not start at boot.
+    NotStarted(String),
+    /// Whether it is applied, or before or after others, is not known.
+    Perhaps(String),
+}
+
+/// A line that sets a setting.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// The setting's path below `/proc/sys`.
+    pub path: String,
+    /// The file.
+    pub file: String,
+    /// The line's number; 0 where it is the file as a whole.
+    pub line: u32,
+    /// To what; none where that is not told.
+    pub value: Option<String>,
+    /// Who applies it.
+    pub stage: Stage,
+    /// What it does at a boot.
+    pub effect: Effect,
+}
+
+/// A boot.
+#[derive(Debug)]
+pub(super) struct Boot {
+    /// Every source, in the order of their application.
+    pub sources: Vec<Source>,
+    /// The settings after it.
+    pub kernel: Kernel,
+    /// What `sysctl --system` would make of the settings of now; positions refer to `sources` in no
+    /// way.
+    pub by_hand: Kernel,
+}
+
+/// Plays a boot of the host.
+pub(super) fn boot(subject: &Subject<'_>) -> Boot {
+    let paths = known_paths(subject);
+    let links: Vec<String> = subject.link_names().into_iter().map(str::to_owned).collect();
+    let mut boot = Boot {
+        sources: Vec::new(),
+        kernel: Kernel::fresh(paths.iter().map(String::as_str), links.clone(), late_links(subject)),
+        by_hand: by_hand(subject, &paths, links),
+    };
+    boot.defaults(subject);
+    boot.command_line(subject);
+    boot.module_options(subject);
+    boot.sysctl(subject, &paths);
+    boot.ufw(subject);
+    boot.load_lists(subject);
+    managers::apply(subject, &mut boot);
+    boot.docker(subject);
+    boot.commands(subject, &paths);
+    boot.overridden();
+    boot
+}
+
+/// The settings that there are or may be: those of now, and those that come with a module and are
+/// configured. Of another host those with a known default.
+fn known_paths(subject: &Subject<'_>) -> Vec<String> {
+    let mut paths: BTreeSet<String> = subject.now.keys().cloned().collect();
+    let other = subject.now.is_empty() || subject.configuration.other_host;
+    for file in &subject.configuration.files {
+        if !matches!(file.kind, ConfigKind::Sysctl | ConfigKind::UfwSysctl | ConfigKind::Commands) {
+            continue;
+        }
+        for entry in file.entries.iter().filter(|entry| entry.section.is_empty()) {
+            let path = key::path_of(entry.key.trim_start_matches('-'));
+            let of_net = path.starts_with("net/") && !key::is_glob(&path);
+            if of_net && (other || kernel::module_of(&path).is_some()) {
+                paths.insert(path);
+            }
+        }
+    }
+    paths.into_iter().collect()
+}
+
+/// Interfaces that services make after the settings are set. That of a container is there before its
+/// first program.
+fn late_links(subject: &Subject<'_>) -> BTreeSet<String> {
+    let given = |kind: &str| {
+        subject.configuration.container.is_some() && matches!(kind, "veth" | "macvlan" | "ipvlan")
+    };
+    let late = subject.links().iter().filter(|l| !l.kind.is_empty() && !given(&l.kind));
+    late.map(|link| link.name.clone()).collect()
+}
+
+/// `sysctl --system` on the settings of now.
+fn by_hand(subject: &Subject<'_>, paths: &[String], links: Vec<String>) -> Kernel {
+    let now = subject.now.iter().map(|(path, value)| (path.clone(), value.clone()));
+    let mut kernel = Kernel::running(now, links);
+    let known: Vec<&str> = paths.iter().map(String::as_str).collect();
+    for (path, line) in order::writes(subject.configuration, Reader::Procps, &known) {
+        if let Some(value) = line.value() {
+            kernel.write(&path, value, 0);
+        }
+    }
+    kernel
+}
+
+impl Boot {
+    /// Notes a source and does what it does.
+    pub(super) fn apply(&mut self, source: Source) {
+        let at = self.sources.len();
+        let mut source = source;
+        match (&source.effect, &source.value) {
+            (Effect::Applies, Some(value)) if self.kernel.write(&source.path, value, at) => {}
+            (Effect::Applies, Some(_)) => source.effect = Effect::NoSuchKey,
+            (Effect::Applies, None) => {
+                self.kernel.doubt(&source.path, "what is written there is not told");
+            }
+            (Effect::Perhaps(why), value) => {
+                let old = self.kernel.value(&source.path);
+                let same = old.zip(value.as_deref()).is_some_and(|(a, b)| key::same_value(a, b));
+                if !same {
+                    self.kernel.doubt(&source.path, why);
+                }
+            }
+            _ => {}
+        }
+        self.sources.push(source);
+    }
+
+    fn line(
+        &mut self,
+        file: &ConfigFile,
+        entry: &ConfigEntry,
+        path: &str,
+        stage: Stage,
+        effect: Effect,
+    ) {
+        self.apply(Source {
+            path: path.to_owned(),
+            file: file.path.clone(),
+            line: entry.line,
+            value: entry.value.clone(),
+            stage,
+            effect,
+        });
+    }
+
+    /// Defaults that depend on the host.
+    fn defaults(&mut self, subject: &Subject<'_>) {
+        let max = conntrack::default_max(subject);
+        for path in ["net/netfilter/nf_conntrack_max", "net/nf_conntrack_max"] {
+            if self.kernel.get(path).is_some() {
+                self.kernel.set_default(path, conntrack::held(max.as_ref(), |sizes| sizes.max));
+            }
+        }
+        let path = "net/netfilter/nf_conntrack_buckets";
+        if self.kernel.get(path).is_some() {
+            self.kernel.set_default(path, conntrack::held(max.as_ref(), |sizes| sizes.buckets));
+        }
+        // 5.4 raised it (net/core/net_namespace.c, net_defaults_init_net).
+        if subject.snapshot.host.kernel.starts_with(['2', '3', '4']) {
+            self.kernel.set_default("net/core/somaxconn", Held::known("128".to_owned()));
+        }
+        // The state of the table is no setting.
+        self.kernel.doubt("net/netfilter/nf_conntrack_count", "it is no setting");
+        // What a distribution's kernel or a virtual machine has by default may differ; the loopback
+        // interface is set up before anything is set.
+        for path in subject.now.keys().filter(|path| path.contains("/conf/lo/")) {
+            if let Some(value) = subject.value(path)
+                && kernel::default_of(path).is_none_or(|default| !key::same_value(default, value))
+            {
+                self.kernel.doubt(path, "the loopback interface gets values of its own");
+            }
+        }
+    }
+
+    fn command_line(&mut self, subject: &Subject<'_>) {
+        for file in subject.files(ConfigKind::CommandLine) {
+            for entry in &file.entries {
+                if let Some(key) = entry.key.strip_prefix("sysctl.") {
+                    let path = key::path_of(key);
+                    let effect = match kernel::module_of(&path) {
+                        Some(module) if !modules::is_builtin(subject, module) => {
+                            Effect::BeforeModule(module)
+                        }
+                        _ => Effect::Applies,
+                    };
+                    self.line(file, entry, &path, Stage::CommandLine, effect);
+                } else if matches!(entry.key.as_str(), "ipv6.disable_ipv6") {
+                    for which in ["all", "default"] {
+                        let path = format!("net/ipv6/conf/{which}/disable_ipv6");
+                        self.line(file, entry, &path, Stage::CommandLine, Effect::Applies);
+                    }
+                }
+            }
+        }
+    }
+
+    /// `hashsize`, which decides about the size of the table (already in the default).
+    fn module_options(&mut self, subject: &Subject<'_>) {
+        let Some((file, entry)) = conntrack::hashsize(subject) else { return };
+        let path = "net/netfilter/nf_conntrack_buckets";
+        self.line(file, entry, path, Stage::Module, Effect::Applies);
+    }
+
+    /// The files of sysctl.d, and those that are not read.
+    fn sysctl(&mut self, subject: &Subject<'_>, paths: &[String]) {
+        let configuration = subject.configuration;
+        let known: Vec<&str> = paths.iter().map(String::as_str).collect();
+        let reader = match configuration.init {
+            Init::RcSysinit => Reader::RcSysinit,
+            Init::Systemd | Init::Unknown => Reader::Systemd,
+        };
+        let mut seen: BTreeSet<(&str, u32, String)> = BTreeSet::new();
+        let mut read = Vec::new();
+        for (path, line) in order::writes(configuration, reader, &known) {
+            seen.insert((&line.file.path, line.number(), path.clone()));
+            read.push((path, line));
+        }
+        // What is not applied comes first: lines of files that are not read, or that a later line of
+        // the same key takes the place of.
+        for file in subject.files(ConfigKind::Sysctl) {
+            for entry in file.entries.iter().filter(|entry| entry.value.is_some()) {
+                let path = key::path_of(entry.key.trim_start_matches('-'));
+                if key::is_glob(&path)
+                    || seen.contains(&(file.path.as_str(), entry.line, path.clone()))
+                {
+                    continue;
+                }
+                let effect = match order::not_read(configuration, file, reader) {
+                    Some(NotRead::Masked(by)) => Effect::Masked(by.to_owned()),
+                    Some(NotRead::Elsewhere) => Effect::ByHandOnly,
+                    None if file.path == order::SYSCTL_CONF => continue,
+                    None => Effect::Overridden,
+                };
+                self.line(file, entry, &path, Stage::Sysctl, effect);
+            }
+        }
+        let unknown_init = configuration.init == Init::Unknown && !read.is_empty();
+        for (path, line) in read {
+            let Some(entry) = line.file.entries.get(line.entry) else { continue };
+            let effect = match kernel::module_of(&path) {
+                Some(module) => modules::at_boot(subject, module, &path),
+                None if unknown_init => {
+                    Effect::Perhaps("how this host starts is not known".to_owned())
+                }
+                None => Effect::Applies,
+            };
+            self.line(line.file, entry, &path, Stage::Sysctl, effect);
+        }
+    }
+
+    /// ufw sets its own file when it starts (`ufw-init-functions`, `ufw_start`).
+    fn ufw(&mut self, subject: &Subject<'_>) {
+        let Some(conf) = subject.file("/etc/ufw/ufw.conf") else { return };
+        let on = last(conf, None, "ENABLED").and_then(|e| e.value.as_deref());
+        let on = on.is_some_and(|value| value.eq_ignore_ascii_case("yes"));
+        let starts = on && (subject.is_enabled("ufw.service") || subject.is_enabled("ufw"));
+        for file in subject.files(ConfigKind::UfwSysctl) {
+            for entry in file.entries.iter().filter(|entry| entry.value.is_some()) {
+                let path = key::path_of(entry.key.trim_start_matches('-'));
+                let effect = match kernel::module_of(&path) {
+                    _ if !starts => Effect::NotStarted("ufw".to_owned()),
+                    // ufw loads its rules first, and the connection tracking with them.
+                    Some("br_netfilter") => modules::at_boot(subject, "br_netfilter", &path),
+                    _ => Effect::Applies,
+                };
+                self.line(file, entry, &path, Stage::Ufw, effect);
+            }
+        }
+    }
+
+    /// IPTABLES_SYSCTL_LOAD_LIST.
+    fn load_lists(&mut self, subject: &Subject<'_>) {
+        for (path, value, file, line) in super::restart::set_at_start(subject) {
+            let (value, stage, effect) = (Some(value), Stage::Service, Effect::Applies);
+            self.apply(Source { path, file, line, value, stage, effect });
+        }
+    }
+
+    /// Docker turns forwarding on when it starts (libnetwork `drivers/bridge/setup_ip_forwarding.go`)
+    /// unless it is told not to.
+    fn docker(&mut self, subject: &Subject<'_>) {
+        let file = subject.files(ConfigKind::Docker).next();
+        let option = |name: &str| file.and_then(|file| last(file, None, name));
+        let says_no = |e: &ConfigEntry| e.value.as_deref() == Some("false");
+        if option("ip-forward").is_some_and(says_no)
+            || option("bridge").is_some_and(|e| e.value.as_deref() == Some("none"))
+        {
+            return;
+        }
+        let starts = subject.is_enabled("docker.service");
+        let runs = subject.is_active("docker.service") == Some(true);
+        if !starts && !runs {
+            return;
+        }
+        let effect =
+            if starts { Effect::Applies } else { Effect::NotStarted("docker.service".to_owned()) };
+        self.apply(Source {
+            path: "net/ipv4/ip_forward".to_owned(),
+            file: "docker.service".to_owned(),
+            line: 0,
+            value: Some("1".to_owned()),
+            stage: Stage::Docker,
+            effect,
+        });
+    }
+
+    /// Units and scripts that set something.
+    fn commands(&mut self, subject: &Subject<'_>, paths: &[String]) {
+        let mut values: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        let mut found = Vec::new();
+        for file in subject.files(ConfigKind::Commands) {
+            for entry in &file.entries {
+                if entry.section == "sysctl" {
+                    self.sysctl_by_script(subject, file, entry, paths);
+                } else if entry.section.is_empty() {
+                    let path = key::path_of(&entry.key);
+                    let Some(value) = entry.value.clone().filter(|v| !v.contains(['$', '`']))
+                    else {
+                        found.push((file, entry, path, false));
+                        continue;
+                    };
+                    values.entry(path.clone()).or_default().insert(value);
+                    found.push((file, entry, path, true));
+                }
+            }
+        }
+        for (file, entry, path, plain) in found {
+            let (stage, effect) = occasion(subject, file);
+            let several = values.get(&path).is_some_and(|values| values.len() > 1);
+            let effect = match effect {
+                Effect::Applies if several || !plain => Effect::Perhaps(format!(
+                    "several commands set it, or to what is not told: {}",
+                    file.path
+                )),
+                other => other,
+            };
+            if plain {
+                self.line(file, entry, &path, stage, effect);
+            } else {
+                let entry = ConfigEntry { value: None, ..entry.clone() };
+                self.line(file, &entry, &path, stage, effect);
+            }
+        }
+    }
+
+    /// `sysctl --system` or `sysctl -p FILE` in a script: what it would change cannot be told but
+    /// where it changes nothing.
+    fn sysctl_by_script(
+        &mut self,
+        subject: &Subject<'_>,
+        script: &ConfigFile,
+        entry: &ConfigEntry,
+        paths: &[String],
+    ) {
+        let (_, effect) = occasion(subject, script);
+        if matches!(effect, Effect::NotStarted(_)) || is_systems_own(&script.path) {
+            return;
+        }
+        let known: Vec<&str> = paths.iter().map(String::as_str).collect();
+        let named = entry.value.as_deref().unwrap_or(order::SYSCTL_CONF);
+        let why = format!("{} line {} runs sysctl {} as well", script.path, entry.line, entry.key);
+        for (path, line) in order::writes(subject.configuration, Reader::Procps, &known) {
+            if entry.key != "--system" && line.file.path != named {
+                continue;
+            }
+            let same = self.kernel.value(&path).zip(line.value());
+            if !same.is_some_and(|(a, b)| key::same_value(a, b)) {
+                self.kernel.doubt(&path, &why);
+            }
+        }
+    }
+
+    /// Marks what others change later.
+    fn overridden(&mut self) {
+        for (at, source) in self.sources.iter_mut().enumerate() {
+            let final_by = self.kernel.get(&source.path).and_then(|held| held.by);
+            if source.effect == Effect::Applies && final_by != Some(at) {
+                source.effect = Effect::Overridden;
+            }
+        }
+    }
+}
+
+/// What calls sysctl in the usual course of a boot.
+fn is_systems_own(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    matches!(name, "procps" | "procps.sh" | "systemd-sysctl.service" | "sysctl" | "procps.service")
+}
+
+/// When a script runs.
+fn occasion(subject: &Subject<'_>, file: &ConfigFile) -> (Stage, Effect) {
+    let name = file.path.rsplit('/').next().unwrap_or_default();
+    let is_unit = name.ends_with(".service");
+    let is_init = file.path.starts_with("/etc/init.d/");
+    if is_unit || is_init {
+        return if subject.is_enabled(name) {
+            (Stage::Service, Effect::Applies)
+        } else {
+            (Stage::Service, Effect::NotStarted(name.to_owned()))
+        };
+    }
+    let why = format!("{} sets it when it runs", file.path);
+    (Stage::Script, Effect::Perhaps(why))
+}
