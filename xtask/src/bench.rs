@@ -100,10 +100,7 @@ impl Bench {
             println!("\nLoad {}: {}", scene.name, scene.what);
             let load = Load::start(&agent, &scene.shape)?;
             let whyopen = load.push(&whyopen)?;
-            let costs = LOOKS
-                .iter()
-                .map(|look| measure(&load, look, &whyopen, self.runs))
-                .collect::<Result<Vec<Cost>>>()?;
+            let costs = measure(&load, &whyopen, self.runs)?;
             table::print(&costs);
             met &= agreement::check(&load, &whyopen)?;
             met &= goals::check(scene, &costs);
@@ -112,22 +109,28 @@ impl Bench {
     }
 }
 
-/// The median cost of some runs.
-fn measure(load: &Load, look: &Look, whyopen: &Path, runs: usize) -> Result<Cost> {
-    let command = with_path(look.command, whyopen)?;
-    let command: Vec<&str> = command.iter().map(String::as_str).collect();
-    let mut all = Vec::new();
-    while all.len() < runs.max(1) {
-        let measured = load.measure(look.as_nobody, &command)?;
-        all.push((measured.cpu, measured.peak_rss_kib));
-        if measured.cpu > SLOW {
-            break;
+/// The median cost of some runs of every look. They take turns, so that whatever else the machine
+/// does meanwhile is borne by all alike.
+fn measure(load: &Load, whyopen: &Path, runs: usize) -> Result<Vec<Cost>> {
+    let mut all: Vec<Vec<(Duration, u64)>> = vec![Vec::new(); LOOKS.len()];
+    for _ in 0..runs.max(1) {
+        for (look, costs) in LOOKS.iter().zip(&mut all) {
+            if costs.first().is_some_and(|(cpu, _)| *cpu > SLOW) {
+                continue;
+            }
+            let command = with_path(look.command, whyopen)?;
+            let command: Vec<&str> = command.iter().map(String::as_str).collect();
+            let measured = load.measure(look.as_nobody, &command)?;
+            costs.push((measured.cpu, measured.peak_rss_kib));
         }
     }
-    all.sort_unstable();
-    let (cpu, _) = *all.get(all.len() / 2).context("no run")?;
-    let peak_rss_kib = all.iter().map(|run| run.1).max().unwrap_or_default();
-    Ok(Cost { look: look.name, cpu, peak_rss_kib })
+    let median = |(look, mut costs): (&Look, Vec<(Duration, u64)>)| {
+        costs.sort_unstable();
+        let (cpu, _) = *costs.get(costs.len() / 2).context("no run")?;
+        let peak_rss_kib = costs.iter().map(|run| run.1).max().unwrap_or_default();
+        Ok(Cost { look: look.name, cpu, peak_rss_kib })
+    };
+    LOOKS.iter().zip(all).map(median).collect()
 }
 
 /// The command with the program under test in the place of its name.
