@@ -129,23 +129,46 @@ pub(crate) fn by_process(
 /// The descriptors of all sockets, to be asked for those of one. The same as
 /// [`Snapshot::holders_of`], but quicker: it is asked for each of 200,000 sockets.
 ///
-/// The inode of every 64th descriptor stands in a list of its own, which stays in the processor's
-/// cache; what is left to search of the long list is then close together.
+/// Inodes are given out one after the other, so that where in the list one stands can nearly be
+/// told from its number: the range of all numbers is cut into stretches of one length, about as many
+/// as there are descriptors, and it is known where in the list each begins.
 #[derive(Debug)]
 pub(crate) struct Holders<'a> {
     all: &'a [facts::Holder],
-    /// Those at 0, 64, 128 …
-    every: Vec<Inode>,
+    /// The lowest inode.
+    first: u64,
+    /// The length of a stretch as a power of two.
+    shift: u32,
+    /// Where each stretch begins in the list, and the end of the list.
+    starts: Vec<u32>,
 }
-
-/// How far apart the descriptors are whose inodes are listed.
-const STRIDE: usize = 64;
 
 impl<'a> Holders<'a> {
     /// The descriptors of a snapshot.
     pub(crate) fn of(snapshot: &'a Snapshot) -> Self {
-        let all = snapshot.holders.items();
-        Self { all, every: all.iter().step_by(STRIDE).map(|h| h.inode).collect() }
+        Self::new(snapshot.holders.items())
+    }
+
+    /// Sorted descriptors.
+    fn new(all: &'a [facts::Holder]) -> Self {
+        let first = all.first().map_or(0, |h| h.inode.0);
+        let range = all.last().map_or(0, |h| h.inode.0).saturating_sub(first);
+        let mut shift = 0;
+        while range >> shift > all.len() as u64 {
+            shift += 1;
+        }
+        let mut starts = Vec::new();
+        // A list that is too long for these numbers is searched as a whole.
+        if let Ok(length) = u32::try_from(all.len()) {
+            let stretches = usize::try_from(range >> shift).unwrap_or_default();
+            starts.reserve_exact(stretches.saturating_add(2));
+            for (at, holder) in (0..length).zip(all) {
+                let stretch = usize::try_from((holder.inode.0 - first) >> shift);
+                starts.resize(stretch.unwrap_or_default().saturating_add(1).max(starts.len()), at);
+            }
+            starts.push(length);
+        }
+        Self { all, first, shift, starts }
     }
 
     /// Those of one socket.
@@ -153,13 +176,18 @@ impl<'a> Holders<'a> {
         if inode == Inode(0) {
             return &[];
         }
-        // The first may be behind the last listed one that is lower, and before the next.
-        let lower = self.every.partition_point(|listed| *listed < inode);
-        let from = lower.saturating_sub(1).saturating_mul(STRIDE);
-        let to = lower.saturating_mul(STRIDE).saturating_add(1).min(self.all.len());
-        let stretch = self.all.get(from..to).unwrap_or_default();
-        let start = from.saturating_add(stretch.partition_point(|h| h.inode < inode));
-        let rest = self.all.get(start..).unwrap_or_default();
+        let Some(stretch) = inode.0.checked_sub(self.first).map(|above| above >> self.shift) else {
+            return &[];
+        };
+        let bound = |stretch: Option<u64>| {
+            let at = stretch.and_then(|stretch| usize::try_from(stretch).ok());
+            at.and_then(|at| self.starts.get(at)).map(|start| *start as usize)
+        };
+        let from = bound(Some(stretch)).unwrap_or_default();
+        let to = bound(stretch.checked_add(1)).unwrap_or(self.all.len());
+        let among = self.all.get(from..to).unwrap_or_default();
+        let start = among.partition_point(|h| h.inode < inode);
+        let rest = among.get(start..).unwrap_or_default();
         let count = rest.iter().take_while(|h| h.inode == inode).count();
         rest.get(..count).unwrap_or_default()
     }
@@ -213,8 +241,7 @@ mod tests {
             .into_iter()
             .map(|inode| Holder { inode: Inode(inode), pid: Pid(1), fd: 3, io_uring: false })
             .collect();
-        let every = all.iter().step_by(STRIDE).map(|h| h.inode).collect();
-        let holders = Holders { all: &all, every };
+        let holders = Holders::new(&all);
         let around = all.iter().flat_map(|h| [h.inode.0 - 1, h.inode.0, h.inode.0 + 1]);
         for inode in around.chain([0, 1, u64::MAX]).map(Inode) {
             let expect = all.iter().filter(|h| h.inode == inode && inode != Inode(0)).count();
@@ -232,6 +259,9 @@ mod tests {
             check((0..length).map(|at| 10 + at / 5));
             check((0..length).map(|at| 10 + at / 100 * 2));
             check((0..length).map(|_| 10));
+            // Far from each other, and from the others.
+            check((0..length).map(|at| 10 + at * at * at * 1_000_003));
+            check((0..length).map(|at| 10 + at + if at > length / 2 { 1 << 40 } else { 0 }));
         }
     }
 }

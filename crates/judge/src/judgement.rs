@@ -197,6 +197,13 @@ impl<'a> Judgement<'a> {
         }
     }
 
+    /// The process that holds a connected socket, if there is just one.
+    pub fn only_holder_of_connection(&self, socket: &Socket) -> Option<Pid> {
+        let descriptors = self.descriptors.of_socket(socket.inode);
+        let pid = descriptors.first()?.pid;
+        descriptors.iter().all(|holder| holder.pid == pid).then_some(pid)
+    }
+
     /// The processes that hold a connected socket, by pid.
     pub fn holders_of_connection(
         &self,

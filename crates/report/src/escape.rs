@@ -79,20 +79,15 @@ impl Plain for IpAddr {
 
 /// Appends a number in decimal digits.
 fn append_number(number: u32, to: &mut String) {
-    let mut rest = number;
-    // The longest, 4294967295, has ten.
-    let mut digits = [b'0'; 10];
-    let mut first = digits.len();
-    for digit in digits.iter_mut().rev() {
-        *digit = b'0' + u8::try_from(rest % 10).unwrap_or_default();
-        rest /= 10;
-        first = first.saturating_sub(1);
-        if rest == 0 {
-            break;
-        }
+    const PAIRS: &str = "\
+        0001020304050607080910111213141516171819202122232425262728293031323334353637383940414243444546474849\
+        5051525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899";
+    if number >= 100 {
+        append_number(number / 100, to);
     }
-    let digits = digits.get(first..).unwrap_or_default();
-    to.push_str(std::str::from_utf8(digits).unwrap_or_default());
+    let pair = (number % 100) as usize * 2;
+    let from = if number < 10 { pair.saturating_add(1) } else { pair };
+    to.push_str(PAIRS.get(from..pair.saturating_add(2)).unwrap_or_default());
 }
 
 impl Text {
@@ -183,12 +178,16 @@ impl Text {
         if self.width() <= width {
             return self.clone();
         }
-        let mut kept = String::new();
         let mut room = width.saturating_sub(1);
-        for c in self.0.chars() {
-            let Some(rest) = room.checked_sub(c.width().unwrap_or(0)) else { break };
-            room = rest;
-            kept.push(c);
+        let mut kept = String::with_capacity(width.saturating_add('…'.len_utf8()));
+        if self.0.is_ascii() {
+            kept.push_str(self.0.get(..room).unwrap_or_default());
+        } else {
+            for c in self.0.chars() {
+                let Some(rest) = room.checked_sub(c.width().unwrap_or(0)) else { break };
+                room = rest;
+                kept.push(c);
+            }
         }
         if width > 0 {
             kept.push('…');

@@ -8,7 +8,7 @@ use facts::{Endpoint, Socket, State};
 use judge::Judgement;
 use judge::row::plain;
 
-use super::label;
+use super::label::OfConnections;
 use super::page::{Page, Style};
 use crate::escape::Text;
 
@@ -25,11 +25,11 @@ pub(super) fn write<'s, W: Write>(
     sockets: impl Iterator<Item = &'s Socket>,
 ) -> io::Result<()> {
     page.line(&Text::fixed("Connected"), Style::Heading)?;
-    let mut line = Text::default();
+    let (mut line, mut labels) = (Text::default(), OfConnections::default());
     let mut count = 0_usize;
     for socket in sockets {
         count = count.saturating_add(1);
-        one(page, judgement, socket, &mut line)?;
+        one(page, judgement, socket, &mut labels, &mut line)?;
     }
     if count == 0 {
         let text = if judgement.snapshot.collector.connected {
@@ -47,6 +47,7 @@ fn one<W: Write>(
     page: &mut Page<'_, W>,
     judgement: &Judgement<'_>,
     socket: &Socket,
+    labels: &mut OfConnections,
     line: &mut Text,
 ) -> io::Result<()> {
     line.clear().push("  ");
@@ -73,7 +74,7 @@ fn one<W: Write>(
     }
     let start = line.width();
     line.push(state(socket.state)).pad(start.saturating_add(STATE));
-    label::of_connection_into(judgement, socket, line);
+    labels.append(judgement, socket, line);
     fitting(page, line)
 }
 

@@ -77,16 +77,34 @@ enum Owner<'j> {
     Nobody,
 }
 
-/// Appends the label of a connected socket.
-pub(super) fn of_connection_into(
-    judgement: &Judgement<'_>,
-    socket: &facts::Socket,
-    text: &mut Text,
-) {
-    // One search in most cases: nearly all have a holder.
-    let mut holders = judgement.holders_of_connection(socket).peekable();
-    let held = holders.peek().is_none().then(|| judgement.held_connection(socket));
-    owners_into(judgement.snapshot, held.into_iter(), holders, text);
+/// The labels of connected sockets that were made for one process: all of these are the same.
+#[derive(Debug, Default)]
+pub(super) struct OfConnections {
+    by_pid: HashMap<Pid, Text>,
+}
+
+impl OfConnections {
+    /// Appends the label of a connected socket.
+    pub(super) fn append(
+        &mut self,
+        judgement: &Judgement<'_>,
+        socket: &facts::Socket,
+        text: &mut Text,
+    ) {
+        let only = judgement.only_holder_of_connection(socket);
+        if let Some(label) = only.and_then(|pid| self.by_pid.get(&pid)) {
+            text.push_text(label);
+            return;
+        }
+        let mut label = Text::default();
+        let held = only.is_none().then(|| judgement.held_connection(socket));
+        let holders = judgement.holders_of_connection(socket);
+        owners_into(judgement.snapshot, held.into_iter(), holders, &mut label);
+        text.push_text(&label);
+        if let Some(pid) = only {
+            self.by_pid.insert(pid, label);
+        }
+    }
 }
 
 /// An owner, how many processes it has and the first of them.
