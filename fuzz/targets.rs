@@ -25,6 +25,7 @@ const fn target(name: &'static str, parse: fn(&[u8])) -> Target {
 pub(crate) const ALL: &[Target] = &[
     target("apk_database", owners::apk_database),
     target("attached_message", collect::attached::fuzz),
+    target("bpf_records", holders::bpf_records),
     target("btf", holders::btf),
     target("config_file", evidence::config),
     target("config_tables", evidence::tables),

@@ -5,7 +5,7 @@
 //! enters (setns(2)) and ends there; the caller's own thread never changes its namespace. Entering
 //! needs `CAP_SYS_ADMIN`; names and ids need nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -70,6 +70,9 @@ pub struct Leads {
     pub threads: BTreeMap<NetnsId, (Pid, u32)>,
     /// Namespaces that only a socket is in, each with a descriptor that refers to one.
     pub sockets: BTreeMap<NetnsId, (Pid, u32)>,
+    /// Namespaces in which a process has a stream socket that neither listens nor is connected; none
+    /// if that is not known.
+    pub idle: Option<BTreeSet<NetnsId>>,
 }
 
 impl Namespace {

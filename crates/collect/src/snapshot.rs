@@ -56,7 +56,8 @@ pub fn snapshot(request: Request) -> Snapshot {
         reach: !request.sockets_only,
         this_netns_only: request.this_netns_only,
     };
-    let found = sockets::collect(&asked, &leads);
+    let connections = if request.connected { finder.connections() } else { None };
+    let found = sockets::collect_with(&asked, &leads, connections.as_ref());
     let held = finder.holders(&inodes(found.sockets.items()));
 
     let mut snapshot = Snapshot::new(collector(request, &held), host::read());
@@ -123,8 +124,9 @@ pub fn details(snapshot: &mut Snapshot, wanted: &Details) {
 
 /// What leads to the network namespaces of the host.
 fn leads(finder: &mut Finder, request: Request) -> (Leads, Vec<Gap>) {
+    let idle = finder.idle_streams();
     if request.this_netns_only {
-        return (Leads::default(), Vec::new());
+        return (Leads { idle, ..Leads::default() }, Vec::new());
     }
     let processes = finder.namespaces();
     let sockets = finder.socket_namespaces();
@@ -133,6 +135,7 @@ fn leads(finder: &mut Finder, request: Request) -> (Leads, Vec<Gap>) {
         processes: processes.value().cloned().unwrap_or_default(),
         threads: finder.thread_namespaces().clone(),
         sockets: sockets.value().cloned().unwrap_or_default(),
+        idle,
     };
     (leads, gaps)
 }

@@ -80,8 +80,14 @@ enum Op {
     Add(Reg, i32),
     AddReg(Reg, Reg),
     And(Reg, i32),
+    AndReg(Reg, Reg),
+    Xor(Reg, i32),
     ShiftLeft(Reg, i32),
-    JumpIfAbove(Reg, i32, Label),
+    ShiftRight(Reg, i32),
+    ShiftRightSigned(Reg, i32),
+    MapValue(Reg, i32),
+    MapValueEnd,
+    JumpIfAboveReg(Reg, Reg, Label),
     JumpIfEqual(Reg, i32, Label),
     JumpIfNotEqual(Reg, i32, Label),
     JumpIfDiffer(Reg, Reg, Label),
@@ -146,14 +152,40 @@ impl Assembler {
         self.push(Op::And(to, value))
     }
 
+    /// `to &= from`
+    pub(super) fn and_reg(&mut self, to: Reg, from: Reg) -> &mut Self {
+        self.push(Op::AndReg(to, from))
+    }
+
+    /// `to ^= value`
+    pub(super) fn xor(&mut self, to: Reg, value: i32) -> &mut Self {
+        self.push(Op::Xor(to, value))
+    }
+
+    /// `to >>= bits`, filled with zeros
+    pub(super) fn shift_right(&mut self, to: Reg, bits: i32) -> &mut Self {
+        self.push(Op::ShiftRight(to, bits))
+    }
+
+    /// `to >>= bits`, filled with the sign
+    pub(super) fn shift_right_signed(&mut self, to: Reg, bits: i32) -> &mut Self {
+        self.push(Op::ShiftRightSigned(to, bits))
+    }
+
+    /// `to = &first value of the map`, which is given by its descriptor here.
+    pub(super) fn map_value(&mut self, to: Reg, map: i32) -> &mut Self {
+        // One instruction of twice the length.
+        self.push(Op::MapValue(to, map)).push(Op::MapValueEnd)
+    }
+
     /// `to <<= bits`
     pub(super) fn shift_left(&mut self, to: Reg, bits: i32) -> &mut Self {
         self.push(Op::ShiftLeft(to, bits))
     }
 
-    /// `if reg > value goto label`, both without signs
-    pub(super) fn jump_if_above(&mut self, reg: Reg, value: i32, label: Label) -> &mut Self {
-        self.push(Op::JumpIfAbove(reg, value, label))
+    /// `if one > other goto label`, both without signs
+    pub(super) fn jump_if_above_reg(&mut self, one: Reg, other: Reg, label: Label) -> &mut Self {
+        self.push(Op::JumpIfAboveReg(one, other, label))
     }
 
     /// `if reg == value goto label`
@@ -246,8 +278,19 @@ const BPF_ALU64_MOV_K: u8 = 0xb7;
 const BPF_ALU64_ADD_K: u8 = 0x07;
 const BPF_ALU64_ADD_X: u8 = 0x0f;
 const BPF_ALU64_AND_K: u8 = 0x57;
+const BPF_ALU64_AND_X: u8 = 0x5f;
+const BPF_ALU64_XOR_K: u8 = 0xa7;
 const BPF_ALU64_LSH_K: u8 = 0x67;
-const BPF_JMP_JGT_K: u8 = 0x25;
+const BPF_ALU64_RSH_K: u8 = 0x77;
+const BPF_ALU64_ARSH_K: u8 = 0xc7;
+/// The first half of the only instruction that is twice as long; all bits of the second half but its
+/// number are 0.
+const BPF_LD_IMM_DW: u8 = 0x18;
+const BPF_LD_IMM_DW_END: u8 = 0x00;
+/// In its source register: the number is the descriptor of a map, and its value's address is meant
+/// (`include/uapi/linux/bpf.h`, kernel 5.2).
+const BPF_PSEUDO_MAP_VALUE: u8 = 2;
+const BPF_JMP_JGT_X: u8 = 0x2d;
 const BPF_JMP_JEQ_K: u8 = 0x15;
 const BPF_JMP_JNE_K: u8 = 0x55;
 const BPF_JMP_JNE_X: u8 = 0x5d;
@@ -279,8 +322,16 @@ impl Insn {
             Op::AddReg(to, from) => Self::new(BPF_ALU64_ADD_X, to, from, 0, 0),
             Op::And(to, value) => Self::new(BPF_ALU64_AND_K, to, R0, 0, value),
             Op::ShiftLeft(to, bits) => Self::new(BPF_ALU64_LSH_K, to, R0, 0, bits),
-            Op::JumpIfAbove(reg, value, label) => {
-                Self::new(BPF_JMP_JGT_K, reg, R0, distance(label), value)
+            Op::AndReg(to, from) => Self::new(BPF_ALU64_AND_X, to, from, 0, 0),
+            Op::Xor(to, value) => Self::new(BPF_ALU64_XOR_K, to, R0, 0, value),
+            Op::ShiftRight(to, bits) => Self::new(BPF_ALU64_RSH_K, to, R0, 0, bits),
+            Op::ShiftRightSigned(to, bits) => Self::new(BPF_ALU64_ARSH_K, to, R0, 0, bits),
+            Op::MapValue(to, map) => {
+                Self::new(BPF_LD_IMM_DW, to, Reg(BPF_PSEUDO_MAP_VALUE), 0, map)
+            }
+            Op::MapValueEnd => Self::new(BPF_LD_IMM_DW_END, R0, R0, 0, 0),
+            Op::JumpIfAboveReg(one, other, label) => {
+                Self::new(BPF_JMP_JGT_X, one, other, distance(label), 0)
             }
             Op::JumpIfEqual(reg, value, label) => {
                 Self::new(BPF_JMP_JEQ_K, reg, R0, distance(label), value)
@@ -334,8 +385,14 @@ impl fmt::Display for Insn {
             BPF_ALU64_ADD_K => write!(f, "r{to} += {imm}"),
             BPF_ALU64_ADD_X => write!(f, "r{to} += r{from}"),
             BPF_ALU64_AND_K => write!(f, "r{to} &= {imm}"),
+            BPF_ALU64_AND_X => write!(f, "r{to} &= r{from}"),
+            BPF_ALU64_XOR_K => write!(f, "r{to} ^= {imm}"),
             BPF_ALU64_LSH_K => write!(f, "r{to} <<= {imm}"),
-            BPF_JMP_JGT_K => write!(f, "if r{to} > {imm} goto {off:+}"),
+            BPF_ALU64_RSH_K => write!(f, "r{to} >>= {imm}"),
+            BPF_ALU64_ARSH_K => write!(f, "r{to} s>>= {imm}"),
+            BPF_LD_IMM_DW => write!(f, "r{to} = &map {imm}"),
+            BPF_LD_IMM_DW_END => write!(f, "(its second half)"),
+            BPF_JMP_JGT_X => write!(f, "if r{to} > r{from} goto {off:+}"),
             BPF_JMP_JEQ_K => write!(f, "if r{to} == {imm} goto {off:+}"),
             BPF_JMP_JNE_K => write!(f, "if r{to} != {imm} goto {off:+}"),
             BPF_JMP_JNE_X => write!(f, "if r{to} != r{from} goto {off:+}"),
@@ -393,10 +450,27 @@ mod tests {
         check(one(|a| a.add(R2, -24)), "07020000e8ffffff", "r2 += -24");
         check(one(|a| a.add_reg(R1, R2)), "0f21000000000000", "r1 += r2");
         check(one(|a| a.and(R3, 0xf000)), "5703000000f00000", "r3 &= 61440");
+        check(one(|a| a.and_reg(R1, R3)), "5f31000000000000", "r1 &= r3");
+        check(one(|a| a.xor(R3, 0xc000)), "a703000000c00000", "r3 ^= 49152");
         check(one(|a| a.shift_left(R2, 3)), "6702000003000000", "r2 <<= 3");
+        check(one(|a| a.shift_right(R2, 3)), "7702000003000000", "r2 >>= 3");
+        check(one(|a| a.shift_right_signed(R3, 63)), "c70300003f000000", "r3 s>>= 63");
         check(one(|a| a.call(127)), "850000007f000000", "call 127");
         check(one(|a| a.call_by_type(4)), "8520000004000000", "call by type 4");
         check(one(Assembler::exit), "9500000000000000", "exit");
+    }
+
+    /// A long instruction counts for two in jumps.
+    #[test]
+    fn addresses_of_maps() {
+        let mut asm = Assembler::default();
+        let end = asm.label();
+        asm.jump(end).map_value(R4, 7).here(end).exit();
+        let text = "   0: 0500020000000000  goto +2\n   \
+                    1: 1824000007000000  r4 = &map 7\n   \
+                    2: 0000000000000000  (its second half)\n   \
+                    3: 9500000000000000  exit\n";
+        assert_eq!(list(&asm.assemble()), text);
     }
 
     #[test]
@@ -406,13 +480,13 @@ mod tests {
         asm.here(start)
             .jump_if_equal(R1, 7, end)
             .jump_if_differ(R1, R9, end)
-            .jump_if_above(R3, 9, end)
+            .jump_if_above_reg(R3, R9, end)
             .jump(start)
             .here(end)
             .exit();
         let text = "   0: 1501030007000000  if r1 == 7 goto +3\n   \
                     1: 5d91020000000000  if r1 != r9 goto +2\n   \
-                    2: 2503010009000000  if r3 > 9 goto +1\n   \
+                    2: 2d93010000000000  if r3 > r9 goto +1\n   \
                     3: 0500fcff00000000  goto -4\n   \
                     4: 9500000000000000  exit\n";
         assert_eq!(list(&asm.assemble()), text);

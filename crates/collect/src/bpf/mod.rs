@@ -9,6 +9,8 @@
 
 mod asm;
 mod btf;
+mod connections;
+mod descriptors;
 pub(crate) mod inspect;
 mod layout;
 mod programs;
@@ -16,7 +18,7 @@ mod sys;
 
 use std::fs::File;
 use std::io::Read as _;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 
 use facts::{CgroupId, Inode, NetnsId, Pid, Uid};
 use rustix::io::Errno;
@@ -25,9 +27,11 @@ use rustix::thread::CapabilitySet;
 use asm::Insn;
 use btf::Btf;
 pub use btf::BtfError;
+pub use connections::{Connection, Connections};
+use descriptors::{LONGEST_TABLE, STRETCH, Start};
 use layout::{Layout, Tables};
 pub use programs::listing;
-use programs::{file_record, task_record};
+use programs::{IDLE, file_record, task_record};
 
 /// Why the iterators cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -108,15 +112,36 @@ pub struct SocketFile {
     pub pid: Pid,
     /// The descriptor.
     pub fd: u32,
+    /// Whether it is a stream that neither listens nor is connected.
+    pub idle: bool,
     /// The network namespace of the socket.
     pub netns: NetnsId,
+}
+
+/// What the iterators told.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Told {
+    /// All processes.
+    pub tasks: Vec<Task>,
+    /// Every descriptor that refers to an IP or packet socket, perhaps without those of connected
+    /// streams. A descriptor may be told twice, if threads outlive the first of their process.
+    pub files: Vec<SocketFile>,
 }
 
 /// The loaded programs.
 #[derive(Debug)]
 pub struct Iterators {
     layout: Layout,
-    tasks: OwnedFd,
+    /// Whether connected streams are told.
+    connected: bool,
+    loaded: Loaded,
+}
+
+/// One program that tells processes and descriptors, or one for the processes alone.
+#[derive(Debug)]
+enum Loaded {
+    Together(OwnedFd, Tables),
+    Apart(OwnedFd),
 }
 
 /// Names of the programs as the kernel lists them (`bpftool prog`).
@@ -124,90 +149,151 @@ const TASKS: &str = "whyopen_tasks";
 const FILES: &str = "whyopen_files";
 
 impl Iterators {
-    /// Loads the programs.
+    /// Loads the programs; with `connected` unset, they do not tell the descriptors of connected
+    /// streams.
     ///
     /// # Errors
     /// [`BpfError`], one for each way in which this host does not let us.
-    pub fn load() -> Result<Self, BpfError> {
+    pub fn load(connected: bool) -> Result<Self, BpfError> {
         initial_pid_namespace()?;
         if !may_load() {
             return Err(BpfError::Load { program: TASKS, error: Errno::PERM, log: String::new() });
         }
-        let layout = read_layout()?;
-        let load_tasks = |cast| load(TASKS, &programs::tasks(&layout, cast), layout.bpf_iter_task);
-        let cast = layout.bpf_rdonly_cast;
-        let tasks = match load_tasks(cast) {
-            // There, but not allowed to programs of this type.
-            Err(_) if cast.is_some() => load_tasks(None)?,
-            other => other?,
+        let layout = read_btf(Layout::of)?;
+        let together = layout
+            .tables
+            .and_then(|of| Some((walk(&layout, &of, connected, Start::First).ok()?, of)));
+        let loaded = match together {
+            Some((program, of)) => Loaded::Together(program, of),
+            None => Loaded::Apart(load_tasks(&layout)?),
         };
-        Ok(Self { layout, tasks })
+        Ok(Self { layout, connected, loaded })
     }
 
-    /// Calls `each` with every process, in ascending order of pids.
-    ///
-    /// # Errors
-    /// [`BpfError::Run`]; some processes may have been told before.
-    pub fn tasks(&self, mut each: impl FnMut(Task)) -> Result<(), BpfError> {
-        run(TASKS, &self.tasks, task_record::BYTES, |record| {
-            use task_record as at;
-            each(Task {
-                pid: Pid(word(record, at::TGID)),
-                parent: Pid(word(record, at::PARENT)),
-                uid: Uid(word(record, at::EUID)),
-                netns: Some(word(record, at::NETNS)).filter(|netns| *netns != 0).map(NetnsId),
-                started_ns: long(record, at::STARTED),
-                cgroup: CgroupId(long(record, at::CGROUP)),
-                placement: long(record, at::CSS_SET),
-                comm: chunk(record, at::COMM),
-                unlinked: word(record, at::UNLINKED) != 0,
-            });
-        })
+    /// The program that lists TCP connections; none where this kernel does not take it.
+    pub fn connections(&self) -> Option<Connections> {
+        Connections::load().ok()
     }
 
-    /// Every descriptor that refers to an IP or packet socket; without `connected`, not those of
-    /// connected streams. A descriptor may be told twice, if threads outlive the first of their
-    /// process.
+    /// Reads all processes and their descriptors.
     ///
     /// # Errors
     /// [`BpfError::Load`] or [`BpfError::Run`].
-    pub fn files(&self, connected: bool) -> Result<Vec<SocketFile>, BpfError> {
-        if let Some(of) = &self.layout.tables
-            && let Some(files) = self.files_of_tables(of, connected)
-        {
-            return Ok(files);
+    pub fn read(&self) -> Result<Told, BpfError> {
+        match &self.loaded {
+            Loaded::Together(program, of) => match self.together(program, of) {
+                Some(told) => Ok(told),
+                None => self.apart(&load_tasks(&self.layout)?),
+            },
+            Loaded::Apart(tasks) => self.apart(tasks),
         }
-        let program = programs::files(&self.layout, connected);
-        collect_files(&load(FILES, &program, self.layout.bpf_iter_task_file)?)
     }
 
-    /// The same by the quicker program; none where the kernel does not take it, or where a process
-    /// has too many.
-    fn files_of_tables(&self, of: &Tables, connected: bool) -> Option<Vec<SocketFile>> {
-        let program = programs::tables(&self.layout, of, connected);
-        let type_id = self.layout.bpf_iter_task;
-        let program =
-            sys::load(FILES.as_bytes(), &program, programs::LICENSE, type_id, &mut []).ok()?;
-        let files = collect_files(&program).ok()?;
-        // The mark of a table that was too long.
-        let whole = !files.iter().any(|file| file.inode == Inode(0));
-        whole.then_some(files)
+    /// By the program that tells both; none where a process has too many descriptors for it, or
+    /// where it fails.
+    fn together(&self, program: &OwnedFd, of: &Tables) -> Option<Told> {
+        let mut told = Told::default();
+        run(FILES, program, None, |bytes| told.take(bytes)).ok()?;
+        // The mark of a table that is longer than one stretch.
+        let long: Vec<SocketFile> =
+            told.files.extract_if(.., |file| file.inode == Inode(0)).collect();
+        if long.is_empty() {
+            return Some(told);
+        }
+        let number = sys::make_number().ok()?;
+        let start = Start::Map(number.as_raw_fd());
+        let program = walk(&self.layout, of, self.connected, start).ok()?;
+        for table in long {
+            let (length, NetnsId(task)) = (table.fd, table.netns);
+            if length > LONGEST_TABLE {
+                return None;
+            }
+            let mut first = STRETCH;
+            while first < length {
+                sys::set_number(&number, first).ok()?;
+                run(FILES, &program, Some(task), |bytes| told.take(bytes)).ok()?;
+                first += STRETCH;
+            }
+        }
+        Some(told)
+    }
+
+    /// By one program for the processes and one for the descriptors.
+    fn apart(&self, tasks: &OwnedFd) -> Result<Told, BpfError> {
+        let mut told = Told::default();
+        run(TASKS, tasks, None, |bytes| told.take(bytes))?;
+        let program = programs::files(&self.layout, self.connected);
+        let program = load(FILES, &program, self.layout.bpf_iter_task_file)?;
+        run(FILES, &program, None, |bytes| told.take(bytes))?;
+        Ok(told)
     }
 }
 
-/// Reads the records of a program that tells descriptors.
-fn collect_files(program: &OwnedFd) -> Result<Vec<SocketFile>, BpfError> {
-    let mut files = Vec::new();
-    run(FILES, program, file_record::BYTES, |record| {
-        use file_record as at;
-        files.push(SocketFile {
-            inode: Inode(long(record, at::INODE)),
-            pid: Pid(word(record, at::TGID)),
-            fd: word(record, at::FD),
-            netns: NetnsId(word(record, at::NETNS)),
-        });
-    })?;
-    Ok(files)
+impl Told {
+    /// Takes all whole records that these bytes begin with, and says how many bytes they are.
+    fn take(&mut self, bytes: &[u8]) -> usize {
+        let mut at = 0;
+        while let Some(rest) = bytes.get(at..)
+            && let Some(mark) = rest.first_chunk()
+        {
+            if u64::from_ne_bytes(*mark) == u64::MAX {
+                let Some(record) = rest.get(..task_record::BYTES) else { break };
+                self.tasks.push(task(record));
+                at += task_record::BYTES;
+            } else {
+                let Some(record) = rest.get(..file_record::BYTES) else { break };
+                self.files.push(socket_file(record));
+                at += file_record::BYTES;
+            }
+        }
+        at
+    }
+}
+
+/// Reads the record of a process.
+fn task(record: &[u8]) -> Task {
+    use task_record as at;
+    Task {
+        pid: Pid(word(record, at::TGID)),
+        parent: Pid(word(record, at::PARENT)),
+        uid: Uid(word(record, at::EUID)),
+        netns: Some(word(record, at::NETNS)).filter(|netns| *netns != 0).map(NetnsId),
+        started_ns: long(record, at::STARTED),
+        cgroup: CgroupId(long(record, at::CGROUP)),
+        placement: long(record, at::CSS_SET),
+        comm: chunk(record, at::COMM),
+        unlinked: word(record, at::UNLINKED) != 0,
+    }
+}
+
+/// Reads the record of a descriptor.
+fn socket_file(record: &[u8]) -> SocketFile {
+    use file_record as at;
+    SocketFile {
+        inode: Inode(long(record, at::INODE)),
+        pid: Pid(word(record, at::TGID)),
+        fd: word(record, at::FD) & !IDLE,
+        idle: word(record, at::FD) & IDLE != 0,
+        netns: NetnsId(word(record, at::NETNS)),
+    }
+}
+
+/// Loads the program for processes and their descriptors. Where connected streams are told as well,
+/// there may be many: then it looks at several abreast, where that costs no faults.
+fn walk(layout: &Layout, of: &Tables, connected: bool, start: Start) -> Result<OwnedFd, Errno> {
+    let abreast = connected && cfg!(target_arch = "x86_64");
+    let program = descriptors::program(layout, of, connected, abreast, start);
+    sys::load(FILES.as_bytes(), &program, programs::LICENSE, layout.bpf_iter_task, &mut [])
+}
+
+/// Loads the program for processes.
+fn load_tasks(layout: &Layout) -> Result<OwnedFd, BpfError> {
+    let load = |cast| load(TASKS, &programs::tasks(layout, cast), layout.bpf_iter_task);
+    match load(layout.bpf_rdonly_cast) {
+        // There, but not allowed to programs of this type.
+        Err(_) if layout.bpf_rdonly_cast.is_some() => load(None),
+        other => other,
+    }
 }
 
 /// Whether the kernel may let us load a program (`kernel/bpf/syscall.c`, `bpf_prog_load`): asked
@@ -232,20 +318,20 @@ fn initial_pid_namespace() -> Result<(), BpfError> {
     if stat.st_ino == PROC_PID_INIT_INO { Ok(()) } else { Err(BpfError::PidNamespace) }
 }
 
-/// Reads the layout from the kernel's BTF.
-fn read_layout() -> Result<Layout, BpfError> {
+/// Reads a layout from the kernel's BTF.
+fn read_btf<T>(layout: fn(Btf<'_>) -> Result<T, BtfError>) -> Result<T, BpfError> {
     const PATH: &str = "/sys/kernel/btf/vmlinux";
     let failed = |operation| move |error| BpfError::File { operation, path: PATH, error };
     let mut file = File::open(PATH).map_err(|e| failed("open")(errno(&e)))?;
     let size = file.metadata().map_err(|e| failed("stat")(errno(&e)))?.len();
     let size = usize::try_from(size).unwrap_or_default();
     if let Some(mapped) = Mapped::new(&file, size) {
-        return Ok(Layout::of(Btf::new(mapped.bytes())?)?);
+        return Ok(layout(Btf::new(mapped.bytes())?)?);
     }
     // Kernels before 6.16 cannot map it.
     let mut bytes = Vec::with_capacity(size.saturating_add(1));
     file.read_to_end(&mut bytes).map_err(|e| failed("read")(errno(&e)))?;
-    Ok(Layout::of(Btf::new(&bytes)?)?)
+    Ok(layout(Btf::new(&bytes)?)?)
 }
 
 /// The number of an error of the standard library.
@@ -317,15 +403,16 @@ fn load(name: &'static str, program: &[Insn], attach_btf_id: u32) -> Result<Owne
     Err(BpfError::Load { program: name, error, log })
 }
 
-/// Runs a program over everything, and calls `each` with every record.
+/// Runs a program over everything, or over one task, and gives what it writes to `take`, which says
+/// how many bytes of it were whole records.
 fn run(
     name: &'static str,
     program: &OwnedFd,
-    record_bytes: usize,
-    mut each: impl FnMut(&[u8]),
+    task: Option<u32>,
+    mut take: impl FnMut(&[u8]) -> usize,
 ) -> Result<(), BpfError> {
     let failed = |error| BpfError::Run { program: name, error };
-    let records = sys::iterate(program).map_err(failed)?;
+    let records = sys::iterate(program, task).map_err(failed)?;
     // The kernel's own buffer has 8 pages and is handed out whole (kernel/bpf/bpf_iter.c,
     // bpf_seq_read): a larger one here is never filled.
     let mut buffer = vec![0; 32 * 1024];
@@ -341,13 +428,16 @@ fn run(
             Err(error) => return Err(failed(error)),
         };
         let filled = kept + read;
-        let whole = filled - filled % record_bytes;
-        for record in buffer.get(..whole).unwrap_or_default().chunks_exact(record_bytes) {
-            each(record);
-        }
+        let whole = take(buffer.get(..filled).unwrap_or_default()).min(filled);
         buffer.copy_within(whole..filled, 0);
         kept = filled - whole;
     }
+}
+
+/// Calls `each` with every whole record of this size, and says how many bytes they are.
+fn each_record(bytes: &[u8], size: usize, each: impl FnMut(&[u8])) -> usize {
+    bytes.chunks_exact(size).for_each(each);
+    bytes.len() - bytes.len() % size
 }
 
 /// Entry point for fuzzing: BTF of any bytes must not panic.
@@ -360,6 +450,13 @@ pub fn fuzz_btf(bytes: &[u8]) {
             let _ = (found.offset("outer", member), found.offset("old", member));
         }
     }
+}
+
+/// Entry point for fuzzing: records of any bytes must not panic, and end.
+#[doc(hidden)]
+pub fn fuzz_records(bytes: &[u8]) {
+    assert!(Told::default().take(bytes) <= bytes.len());
+    connections::fuzz(bytes);
 }
 
 /// Some bytes of a record; zeros behind its end, where no field is.
@@ -378,81 +475,4 @@ fn long(record: &[u8], at: usize) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The program for kernels before 6.2 tells the same as the one with the cast. The first
-    /// processes of a host do not come and go.
-    #[test]
-    fn both_programs_for_tasks_are_accepted_and_tell_the_same() {
-        let layout = read_layout().unwrap();
-        let cast = layout.bpf_rdonly_cast;
-        assert!(cast.is_some());
-        let first = |cast| -> Vec<Task> {
-            let program = programs::tasks(&layout, cast);
-            let tasks = load(TASKS, &program, layout.bpf_iter_task).unwrap();
-            let mut found = Vec::new();
-            let iterators = Iterators { layout, tasks };
-            iterators.tasks(|task| found.push(task)).unwrap();
-            found.truncate(10);
-            found
-        };
-        assert_eq!(first(cast), first(None));
-    }
-
-    /// Both programs for descriptors tell the same of every kind of file that is or resembles a
-    /// socket; the quicker one is taken by this kernel.
-    #[test]
-    fn both_programs_for_descriptors_tell_the_same() {
-        use std::net::{TcpListener, TcpStream, UdpSocket};
-        use std::os::fd::AsRawFd as _;
-
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let udp = UdpSocket::bind("[::1]:0").unwrap();
-        let twice = udp.try_clone().unwrap();
-        let unix = std::os::unix::net::UnixStream::pair().unwrap();
-        let inode = |fd: i32| rustix::fs::stat(format!("/proc/self/fd/{fd}")).unwrap().st_ino;
-        // A descriptor of the socket's inode, but of no socket.
-        let path = format!("/proc/self/fd/{}", listener.as_raw_fd());
-        let by_path = rustix::fs::open(path, rustix::fs::OFlags::PATH, rustix::fs::Mode::empty());
-        let by_path = by_path.unwrap();
-
-        let iterators = Iterators::load().unwrap();
-        let of = iterators.layout.tables.unwrap();
-        let me = Pid(std::process::id());
-        let fds = [listener.as_raw_fd(), client.as_raw_fd(), udp.as_raw_fd(), twice.as_raw_fd()];
-        let inodes = [fds[0], fds[1], fds[2], unix.0.as_raw_fd(), by_path.as_raw_fd()].map(inode);
-        let ours = |files: Vec<SocketFile>| -> Vec<(u64, u32, NetnsId)> {
-            let ours = files.into_iter().filter(|f| f.pid == me && inodes.contains(&f.inode.0));
-            let mut ours: Vec<_> = ours.map(|f| (f.inode.0, f.fd, f.netns)).collect();
-            ours.sort_unstable();
-            ours
-        };
-        for (connected, expect) in [(false, 3), (true, 4)] {
-            let program = programs::files(&iterators.layout, connected);
-            let slow = load(FILES, &program, iterators.layout.bpf_iter_task_file).unwrap();
-            let slow = collect_files(&slow).unwrap();
-            let Some(quick) = iterators.files_of_tables(&of, connected) else {
-                // Only for a process with more sockets than fit into the kernel's buffer.
-                let most = slow.chunk_by(|a, b| a.pid == b.pid).map(<[_]>::len).max();
-                assert!(most >= Some(32 * 1024 / file_record::BYTES), "refused: {most:?}");
-                continue;
-            };
-            let quick = ours(quick);
-            assert_eq!(quick, ours(slow));
-            assert_eq!(quick.len(), expect, "{quick:?}");
-        }
-    }
-
-    /// The verifier's words reach whoever asks why BPF is not used.
-    #[test]
-    fn a_refused_program_says_why() {
-        let layout = Layout { cred_euid: 7, ..read_layout().unwrap() };
-        let program = programs::tasks(&layout, None);
-        let error = load(TASKS, &program, layout.bpf_iter_task).unwrap_err();
-        let BpfError::Load { log, .. } = &error else { panic!("{error}") };
-        assert!(log.contains("access beyond") || log.contains("cred"), "{log}");
-        assert!(error.to_string().starts_with("load the BPF program whyopen_tasks: "), "{error}");
-    }
-}
+mod tests;

@@ -9,10 +9,11 @@
 //! programs are offered under the MIT license or the GPL, version 2.
 
 use super::asm::{
-    Assembler, Insn, Label, R0, R1, R2, R3, R4, R6, R7, R8, R9, R10, Reg,
+    Assembler, Insn, Label, R0, R1, R2, R3, R6, R7, R8, R9, R10, Reg,
     Width::{B, D, H, W},
 };
-use super::layout::{Layout, Tables};
+use super::descriptors::{self, Start};
+use super::layout::Layout;
 
 /// The license that the kernel asks for (`include/linux/license.h`).
 pub(super) const LICENSE: &std::ffi::CStr = c"Dual MIT/GPL";
@@ -23,24 +24,17 @@ const BPF_FUNC_SEQ_WRITE: i32 = 127;
 const BPF_FUNC_SOCK_FROM_FILE: i32 = 162;
 
 /// `struct bpf_iter__task` and `struct bpf_iter__task_file`: 8 bytes for each member.
-mod context {
-    pub(super) const META: i16 = 0;
-    pub(super) const TASK: i16 = 8;
+pub(super) mod context {
+    pub(in super::super) const META: i16 = 0;
+    pub(in super::super) const TASK: i16 = 8;
     pub(super) const FD: i16 = 16;
     pub(super) const FILE: i16 = 24;
     /// `seq` of `struct bpf_iter_meta`.
-    pub(super) const META_SEQ: i16 = 0;
+    pub(in super::super) const META_SEQ: i16 = 0;
 }
 
-/// `S_IFMT` and `S_IFSOCK` (`include/uapi/linux/stat.h`): what kind of file an inode is.
-const S_IFMT: i32 = 0o170_000;
-const S_IFSOCK: i32 = 0o140_000;
-
-/// The longest table of descriptors that [`tables`] walks over: 3 ms.
-const LONGEST_TABLE: i32 = 1 << 16;
-
 const AF_INET: i32 = 2;
-const AF_INET6: i32 = 10;
+pub(super) const AF_INET6: i32 = 10;
 const AF_PACKET: i32 = 17;
 const SOCK_STREAM: i32 = 1;
 /// `SS_CONNECTED` (`include/uapi/linux/net.h`, `socket_state`).
@@ -48,35 +42,45 @@ const SS_CONNECTED: i32 = 3;
 /// `TCP_CLOSE` (`include/net/tcp_states.h`), for every protocol: not connected.
 const TCP_CLOSE: i32 = 7;
 /// `TCP_LISTEN`.
-const TCP_LISTEN: i32 = 10;
+pub(super) const TCP_LISTEN: i32 = 10;
 
-/// The record of a process, as the program of [`tasks`] writes it.
+/// What stands in the record of a process where that of a descriptor has its inode: as a 64-bit
+/// number, all bits are set.
+const MARK: i32 = -1;
+
+/// The record of a process, as [`put_task`] fills it in.
 pub(super) mod task_record {
-    pub(in super::super) const TGID: usize = 0;
-    pub(in super::super) const PARENT: usize = 4;
-    pub(in super::super) const EUID: usize = 8;
-    pub(in super::super) const NETNS: usize = 12;
+    pub(in super::super) const MARK: usize = 0;
+    pub(in super::super) const TGID: usize = 8;
+    pub(in super::super) const PARENT: usize = 12;
+    pub(in super::super) const EUID: usize = 16;
+    pub(in super::super) const NETNS: usize = 20;
     /// Nanoseconds since boot.
-    pub(in super::super) const STARTED: usize = 16;
-    pub(in super::super) const CGROUP: usize = 24;
+    pub(in super::super) const STARTED: usize = 24;
+    pub(in super::super) const CGROUP: usize = 32;
     /// `TASK_COMM_LEN` bytes, ending with a NUL.
-    pub(in super::super) const COMM: usize = 32;
+    pub(in super::super) const COMM: usize = 40;
     /// The address of the process's `css_set`, its place in all cgroup hierarchies.
-    pub(in super::super) const CSS_SET: usize = 48;
+    pub(in super::super) const CSS_SET: usize = 56;
     /// 1 if the file that the process runs has no name any more, otherwise 0.
-    pub(in super::super) const UNLINKED: usize = 56;
-    pub(in super::super) const BYTES: usize = 60;
+    pub(in super::super) const UNLINKED: usize = 64;
+    pub(in super::super) const BYTES: usize = 68;
 }
 
 /// The record of a descriptor, as the program of [`files`] writes it.
 pub(super) mod file_record {
     pub(in super::super) const INODE: usize = 0;
     pub(in super::super) const TGID: usize = 8;
+    /// With [`super::IDLE`].
     pub(in super::super) const FD: usize = 12;
     /// The namespace of the socket, not of the process.
     pub(in super::super) const NETNS: usize = 16;
     pub(in super::super) const BYTES: usize = 20;
 }
+
+/// The bit of a descriptor's number that says that it is a stream which neither listens nor is
+/// connected. No descriptor has so high a number (`fs/file.c`, `sysctl_nr_open_max`).
+pub(super) const IDLE: u32 = 1 << 31;
 
 /// Room for a record on the stack, whose slots are 8 bytes wide.
 fn frame(bytes: usize) -> i16 {
@@ -91,8 +95,7 @@ fn frame(bytes: usize) -> i16 {
 /// (`kernel/bpf/btf.c`, `btf_nested_type_is_trusted`): 4 ms for this program. What a cast returns
 /// is not trusted, and nothing is lost, as loads alone need no trust.
 pub(super) fn tasks(at: &Layout, cast: Option<u32>) -> Vec<Insn> {
-    use task_record as record;
-    let frame = Frame { bytes: record::BYTES };
+    let frame = Frame { bytes: task_record::BYTES };
     let mut asm = Assembler::default();
     let out = asm.label();
     asm.load(D, R6, R1, context::META)
@@ -107,14 +110,24 @@ pub(super) fn tasks(at: &Layout, cast: Option<u32>) -> Vec<Insn> {
         asm.copy(R1, R7)
             .set(R2, at.task_struct.cast_signed())
             .call_by_type(cast.cast_signed())
-            .copy(R7, R0)
-            .load(W, R2, R7, at.task_tgid);
+            .copy(R7, R0);
     }
-    frame.put(&mut asm, W, record::TGID, R2);
+    put_task(&mut asm, at, &frame);
+    frame.write(&mut asm, out);
+    asm.assemble()
+}
+
+/// Fills in the record of the process in `r7`.
+pub(super) fn put_task(asm: &mut Assembler, at: &Layout, frame: &Frame) {
+    use task_record as record;
+    asm.set(R1, MARK);
+    frame.put(asm, D, record::MARK, R1);
+    asm.load(W, R1, R7, at.task_tgid);
+    frame.put(asm, W, record::TGID, R1);
     asm.load(D, R1, R7, at.task_real_parent).load(W, R1, R1, at.task_tgid);
-    frame.put(&mut asm, W, record::PARENT, R1);
+    frame.put(asm, W, record::PARENT, R1);
     asm.load(D, R1, R7, at.task_real_cred).load(W, R1, R1, at.cred_euid);
-    frame.put(&mut asm, W, record::EUID, R1);
+    frame.put(asm, W, record::EUID, R1);
     // A zombie has no nsproxy: the loads give 0.
     asm.load(D, R1, R7, at.task_nsproxy).load(D, R1, R1, at.nsproxy_net_ns).load(
         W,
@@ -122,21 +135,21 @@ pub(super) fn tasks(at: &Layout, cast: Option<u32>) -> Vec<Insn> {
         R1,
         at.net_ns_inum,
     );
-    frame.put(&mut asm, W, record::NETNS, R1);
+    frame.put(asm, W, record::NETNS, R1);
     asm.load(D, R1, R7, at.task_start_boottime);
-    frame.put(&mut asm, D, record::STARTED, R1);
+    frame.put(asm, D, record::STARTED, R1);
     asm.load(D, R1, R7, at.task_cgroups);
-    frame.put(&mut asm, D, record::CSS_SET, R1);
+    frame.put(asm, D, record::CSS_SET, R1);
     asm.load(D, R1, R1, at.css_set_dfl_cgrp).load(D, R1, R1, at.cgroup_kn).load(
         D,
         R1,
         R1,
         at.kernfs_node_id,
     );
-    frame.put(&mut asm, D, record::CGROUP, R1);
+    frame.put(asm, D, record::CGROUP, R1);
     asm.load(D, R1, R7, at.task_comm).load(D, R2, R7, at.task_comm.saturating_add(8));
-    frame.put(&mut asm, D, record::COMM, R1);
-    frame.put(&mut asm, D, record::COMM + 8, R2);
+    frame.put(asm, D, record::COMM, R1);
+    frame.put(asm, D, record::COMM + 8, R2);
     // A zombie has no memory, and a thread of the kernel no executable.
     let told = asm.label();
     asm.set(R2, 0)
@@ -150,9 +163,7 @@ pub(super) fn tasks(at: &Layout, cast: Option<u32>) -> Vec<Insn> {
         .jump_if_not_equal(R1, 0, told)
         .set(R2, 1)
         .here(told);
-    frame.put(&mut asm, W, record::UNLINKED, R2);
-    frame.write(&mut asm, out);
-    asm.assemble()
+    frame.put(asm, W, record::UNLINKED, R2);
 }
 
 /// One record for each descriptor that is an IP or packet socket. Written for `iter/task_file`.
@@ -179,20 +190,19 @@ pub(super) fn files(at: &Layout, connected: bool) -> Vec<Insn> {
         .call(BPF_FUNC_SOCK_FROM_FILE)
         .jump_if_equal(R0, 0, out);
     choose(&mut asm, at, connected, keep, out);
-    asm.here(keep).load(D, R2, R1, at.sock_net).load(W, R2, R2, at.net_ns_inum);
-    frame.put(&mut asm, W, record::NETNS, R2);
+    asm.here(keep);
+    put_socket(&mut asm, at, &frame);
     asm.load(D, R2, R8, at.file_f_inode).load(D, R2, R2, at.inode_i_ino);
     frame.put(&mut asm, D, record::INODE, R2);
     asm.load(W, R2, R7, at.task_tgid);
     frame.put(&mut asm, W, record::TGID, R2);
-    frame.put(&mut asm, W, record::FD, R9);
     frame.write(&mut asm, out);
     asm.assemble()
 }
 
 /// Chooses which sockets are told: the `socket` in `r0` is kept, with its `sock` in `r1`, or passed
 /// over.
-fn choose(asm: &mut Assembler, at: &Layout, connected: bool, keep: Label, out: Label) {
+pub(super) fn choose(asm: &mut Assembler, at: &Layout, connected: bool, keep: Label, out: Label) {
     let (undecided, ip) = (asm.label(), asm.label());
     if !connected {
         // accept(2) and connect(2) set this state; a socket with it cannot be made to listen.
@@ -219,118 +229,37 @@ fn choose(asm: &mut Assembler, at: &Layout, connected: bool, keep: Label, out: L
     }
 }
 
-/// The same records as [`files`] writes, but written for `iter/task`: the program walks over the
-/// descriptors of each process itself, which spares the kernel a reference and a call for each.
-///
-/// While a program runs, what it reads under RCU stays (`kernel/bpf/bpf_iter.c`,
-/// `bpf_iter_run_prog`), but a file may be closed, and its memory be used for the next one that is
-/// opened. So the descriptor is read a second time at the end, when all of the file has been read: if
-/// it is another one then, nothing is told.
-///
-/// All records of a process must fit into the kernel's buffer, or it answers `E2BIG`; and one with a
-/// table as long as [`LONGEST_TABLE`] is told by a single record with inode 0, so that nobody waits
-/// for it. In both cases the other program must be asked.
-pub(super) fn tables(at: &Layout, of: &Tables, connected: bool) -> Vec<Insn> {
+/// Fills in what a record tells of a socket: the `socket` is in `r0`, its `sock` in `r1`, the
+/// descriptor's number in `r9`.
+pub(super) fn put_socket(asm: &mut Assembler, at: &Layout, frame: &Frame) {
     use file_record as record;
-    /// `struct bpf_iter_num` on the stack, below the record.
-    const LOOP: i16 = -32;
-    /// The file of the descriptor, below that.
-    const FILE: i16 = -40;
-    let frame = Frame { bytes: record::BYTES };
-    let mut asm = Assembler::default();
-    let (own, walk, next, keep) = (asm.label(), asm.label(), asm.label(), asm.label());
-    let (done, long, out) = (asm.label(), asm.label(), asm.label());
-    let cast = of.bpf_rdonly_cast.cast_signed();
-    asm.load(D, R6, R1, context::META)
-        .load(D, R6, R6, context::META_SEQ)
-        .load(D, R7, R1, context::TASK)
-        .jump_if_equal(R7, 0, out)
-        .copy(R1, R7)
-        .set(R2, at.task_struct.cast_signed())
-        .call_by_type(cast)
-        // A zombie has no files.
-        .load(D, R1, R0, of.task_files)
-        .jump_if_equal(R1, 0, out)
-        .load(W, R2, R0, at.task_tgid);
-    frame.put(&mut asm, W, record::TGID, R2);
-    // A thread that shares its files with the first of its process is passed over.
-    asm.load(W, R3, R0, at.task_pid)
-        .load(D, R4, R0, of.task_group_leader)
-        .load(D, R4, R4, of.task_files)
-        .jump_if_differ(R2, R3, own)
-        .jump(walk)
-        .here(own)
-        .jump_if_differ(R1, R4, walk)
-        .jump(out)
-        .here(walk)
-        .load(D, R1, R1, of.files_fdt)
-        .load(D, R8, R1, of.fdtable_fd)
-        .load(W, R3, R1, of.fdtable_max_fds);
-    asm.jump_if_above(R3, LONGEST_TABLE, long)
-        .copy(R1, R10)
-        .add(R1, i32::from(LOOP))
-        .set(R2, 0)
-        .call_by_type(of.bpf_iter_num_new.cast_signed())
-        .here(next)
-        .copy(R1, R10)
-        .add(R1, i32::from(LOOP))
-        .call_by_type(of.bpf_iter_num_next.cast_signed())
-        .jump_if_equal(R0, 0, done)
-        .load(W, R9, R0, 0)
-        // The table is an array of pointers to files, which the kernel lets us read as any structure
-        // that holds one.
-        .copy(R1, R9)
-        .shift_left(R1, 3)
-        .add_reg(R1, R8)
-        .add(R1, -i32::from(at.mm_exe_file))
-        .set(R2, of.mm_struct.cast_signed())
-        .call_by_type(cast)
-        .copy(R7, R0)
-        .load(D, R1, R7, at.mm_exe_file)
-        .jump_if_equal(R1, 0, next)
-        .load(D, R2, R1, at.file_f_inode)
-        .load(H, R3, R2, of.inode_i_mode)
-        .and(R3, S_IFMT)
-        .jump_if_not_equal(R3, S_IFSOCK, next)
-        .store(D, R10, FILE, R1)
-        .load(D, R2, R2, at.inode_i_ino);
-    frame.put(&mut asm, D, record::INODE, R2);
-    asm.load(D, R1, R1, of.file_private_data)
-        .set(R2, of.socket.cast_signed())
-        .call_by_type(cast)
-        // A file that was opened by a path (O_PATH) has none.
-        .load(D, R1, R0, of.socket_file)
-        .load(D, R2, R10, FILE)
-        .jump_if_differ(R1, R2, next);
-    choose(&mut asm, at, connected, keep, next);
-    asm.here(keep).load(D, R2, R1, at.sock_net).load(W, R2, R2, at.net_ns_inum);
-    frame.put(&mut asm, W, record::NETNS, R2);
-    frame.put(&mut asm, W, record::FD, R9);
-    asm.load(D, R1, R7, at.mm_exe_file).load(D, R2, R10, FILE).jump_if_differ(R1, R2, next);
-    frame.submit(&mut asm);
-    asm.jump(next)
-        .here(done)
-        .copy(R1, R10)
-        .add(R1, i32::from(LOOP))
-        .call_by_type(of.bpf_iter_num_destroy.cast_signed())
-        .jump(out)
-        .here(long);
-    frame.put(&mut asm, W, record::FD, R3);
-    asm.set(R1, 0);
-    frame.put(&mut asm, D, record::INODE, R1);
-    frame.put(&mut asm, W, record::NETNS, R1);
-    frame.write(&mut asm, out);
-    asm.assemble()
+    let busy = asm.label();
+    asm.copy(R2, R9)
+        .load(H, R3, R0, at.socket_type)
+        .jump_if_not_equal(R3, SOCK_STREAM, busy)
+        .load(B, R3, R1, at.sock_state)
+        .jump_if_not_equal(R3, TCP_CLOSE, busy)
+        .add(R2, IDLE.cast_signed())
+        .here(busy);
+    frame.put(asm, W, record::FD, R2);
+    asm.load(D, R2, R1, at.sock_net).load(W, R2, R2, at.net_ns_inum);
+    frame.put(asm, W, record::NETNS, R2);
 }
 
 /// A record on the stack.
-struct Frame {
-    bytes: usize,
+pub(super) struct Frame {
+    pub(super) bytes: usize,
 }
 
 impl Frame {
     /// Stores one field of the record.
-    fn put(&self, asm: &mut Assembler, width: super::asm::Width, field: usize, from: Reg) {
+    pub(super) fn put(
+        &self,
+        asm: &mut Assembler,
+        width: super::asm::Width,
+        field: usize,
+        from: Reg,
+    ) {
         asm.store(width, R10, self.place(field), from);
     }
 
@@ -341,7 +270,7 @@ impl Frame {
     }
 
     /// Writes the record; `r6` holds the `seq_file`.
-    fn submit(&self, asm: &mut Assembler) {
+    pub(super) fn submit(&self, asm: &mut Assembler) {
         asm.copy(R1, R6)
             .copy(R2, R10)
             .add(R2, i32::from(self.place(0)))
@@ -350,7 +279,7 @@ impl Frame {
     }
 
     /// Writes the record and ends the program.
-    fn write(&self, asm: &mut Assembler, out: Label) {
+    pub(super) fn write(&self, asm: &mut Assembler, out: Label) {
         self.submit(asm);
         asm.here(out)
             // 0: go on. A record that did not fit is written again into the next buffer.
@@ -369,11 +298,16 @@ pub fn listing() -> String {
         part("iter/task, before kernel 6.2", &tasks(at, None)),
     ];
     if let Some(of) = &at.tables {
-        parts.push(part("iter/task, descriptors", &tables(at, of, false)));
-        parts.push(part("iter/task, descriptors of connected sockets too", &tables(at, of, true)));
+        let walk =
+            |connected, abreast, start| descriptors::program(at, of, connected, abreast, start);
+        parts.push(part("iter/task, with descriptors", &walk(false, false, Start::First)));
+        let connected = "iter/task, with descriptors of connected sockets too";
+        parts.push(part(connected, &walk(true, true, Start::First)));
+        parts.push(part("the same, later stretches", &walk(true, true, Start::Map(7))));
     }
     parts.push(part("iter/task_file", &files(at, false)));
     parts.push(part("iter/task_file, connected sockets too", &files(at, true)));
+    parts.push(super::connections::listing());
     parts.join("\n")
 }
 

@@ -8,9 +8,12 @@ use rustix::io::Errno;
 use super::asm::Insn;
 
 // Commands and types (include/uapi/linux/bpf.h).
+const BPF_MAP_CREATE: libc::c_long = 0;
+const BPF_MAP_UPDATE_ELEM: libc::c_long = 2;
 const BPF_PROG_LOAD: libc::c_long = 5;
 const BPF_LINK_CREATE: libc::c_long = 28;
 const BPF_ITER_CREATE: libc::c_long = 33;
+const BPF_MAP_TYPE_ARRAY: u32 = 2;
 const BPF_PROG_TYPE_TRACING: u32 = 26;
 const BPF_TRACE_ITER: u32 = 28;
 
@@ -53,6 +56,33 @@ struct LinkCreate {
     iter_info: u64,
     iter_info_len: u32,
     padding: u32,
+}
+
+/// `union bpf_iter_link_info`: of one task alone, by its id (kernel 6.1).
+#[repr(C)]
+struct OfTask {
+    tid: u32,
+    pid: u32,
+    pid_fd: u32,
+}
+
+/// `union bpf_attr` of `BPF_MAP_CREATE`, as far as it is used.
+#[repr(C)]
+struct MapCreate {
+    map_type: u32,
+    key_size: u32,
+    value_size: u32,
+    max_entries: u32,
+}
+
+/// `union bpf_attr` of `BPF_MAP_UPDATE_ELEM`.
+#[repr(C)]
+struct MapUpdate {
+    map_fd: u32,
+    padding: u32,
+    key: u64,
+    value: u64,
+    flags: u64,
 }
 
 /// `union bpf_attr` of `BPF_ITER_CREATE`.
@@ -98,14 +128,54 @@ pub(super) fn load(
     }
 }
 
-/// Makes an iterator of a loaded program: a descriptor to read its records from.
-pub(super) fn iterate(program: &OwnedFd) -> Result<OwnedFd, Errno> {
+/// Makes a map with one 32-bit number in it, 0.
+pub(super) fn make_number() -> Result<OwnedFd, Errno> {
+    let size = u32::try_from(size_of::<u32>()).map_err(|_| Errno::TOOBIG)?;
+    let mut attr = MapCreate {
+        map_type: BPF_MAP_TYPE_ARRAY,
+        key_size: size,
+        value_size: size,
+        max_entries: 1,
+    };
+    // SAFETY: the attribute holds numbers only.
+    #[allow(unsafe_code, reason = "rustix has no bpf(2)")]
+    unsafe {
+        bpf(BPF_MAP_CREATE, &mut attr)
+    }
+}
+
+/// Sets the number in such a map.
+pub(super) fn set_number(map: &OwnedFd, value: u32) -> Result<(), Errno> {
+    let key = 0_u32;
+    let mut attr = MapUpdate {
+        map_fd: number(map),
+        padding: 0,
+        key: std::ptr::from_ref(&key) as u64,
+        value: std::ptr::from_ref(&value) as u64,
+        flags: 0,
+    };
+    // SAFETY: the kernel reads a key and a value of the size that the map was made with, 32 bits;
+    // both live until the call returns.
+    #[allow(unsafe_code, reason = "rustix has no bpf(2)")]
+    unsafe { call(BPF_MAP_UPDATE_ELEM, &mut attr) }?;
+    Ok(())
+}
+
+/// Makes an iterator of a loaded program: a descriptor to read its records from. One that goes over
+/// tasks may be limited to one.
+pub(super) fn iterate(program: &OwnedFd, task: Option<u32>) -> Result<OwnedFd, Errno> {
+    let of = OfTask { tid: task.unwrap_or_default(), pid: 0, pid_fd: 0 };
     let mut attr = LinkCreate {
         prog_fd: number(program),
         attach_type: BPF_TRACE_ITER,
         ..LinkCreate::default()
     };
-    // SAFETY: the attribute holds numbers only.
+    if task.is_some() {
+        attr.iter_info = std::ptr::from_ref(&of) as u64;
+        attr.iter_info_len = u32::try_from(size_of::<OfTask>()).map_err(|_| Errno::TOOBIG)?;
+    }
+    // SAFETY: the attribute holds numbers, and perhaps the address of a structure and its size; it
+    // lives until the call returns.
     #[allow(unsafe_code, reason = "rustix has no bpf(2)")]
     let link = unsafe { bpf(BPF_LINK_CREATE, &mut attr) }?;
     let mut attr = IterCreate { link_fd: number(&link), flags: 0 };

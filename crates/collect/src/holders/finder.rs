@@ -1,12 +1,12 @@
 //! The entry of the room: chooses the way, and puts together what it finds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use facts::{Cgroup, Gap, Holder, HolderMethod, Inode, NetnsId, Part, Pid, Process, Remedy};
 use rustix::io::Errno;
 use rustix::thread::CapabilitySet;
 
-use crate::bpf::{BpfError, Task};
+use crate::bpf::{BpfError, Connections, SocketFile, Task};
 
 use super::details::{self, Namespaces, denied_gap};
 use super::inodes::InodeSet;
@@ -32,7 +32,6 @@ pub struct Finder {
     bpf: Option<Kernel>,
     /// Why BPF is not used, if it was tried.
     declined: Option<BpfError>,
-    connected: bool,
     /// What [`Self::namespaces`] read from `/proc`.
     netns: Namespaces,
     /// Namespaces that it found a thread in, but no process.
@@ -59,13 +58,13 @@ impl Finder {
         let proc = Proc::open();
         let (bpf, declined) = match method {
             Method::Proc => (None, None),
-            Method::Fastest => match Kernel::load() {
+            Method::Fastest => match Kernel::load(connected) {
                 Ok(kernel) => (Some(kernel), None),
                 Err(error) => (None, Some(error)),
             },
         };
         let (netns, threads) = (Namespaces::new(), BTreeMap::new());
-        Self { proc, bpf, declined, connected, netns, threads }
+        Self { proc, bpf, declined, netns, threads }
     }
 
     /// Why BPF is not used although it was wanted; with the verifier's words, where it refused a
@@ -101,9 +100,8 @@ impl Finder {
     /// this descriptor (`SIOCGSKNS` on it, `include/uapi/linux/sockios.h`, leads there). Unreadable
     /// without BPF, since `/proc` does not tell the namespace of a socket.
     pub fn socket_namespaces(&mut self) -> Part<BTreeMap<NetnsId, (Pid, u32)>> {
-        let connected = self.connected;
         let mut namespaces = BTreeMap::new();
-        let Some(files) = self.kernel(|kernel| kernel.files(connected)) else {
+        let Some(files) = self.kernel(Kernel::files) else {
             return Part::unreadable(self.no_bpf("network namespaces that only sockets are in"));
         };
         for file in files {
@@ -115,28 +113,37 @@ impl Finder {
         Part::known(namespaces)
     }
 
-    /// Who holds these sockets.
+    /// Network namespaces in which a process has a stream socket that neither listens nor is
+    /// connected; none without BPF.
+    pub fn idle_streams(&mut self) -> Option<BTreeSet<NetnsId>> {
+        let files = self.kernel(Kernel::files)?.iter();
+        Some(files.filter(|file| file.idle).map(|file| file.netns).collect())
+    }
+
+    /// What lists the TCP connections of a namespace quicker than sock_diag, where it is to be had.
+    pub fn connections(&self) -> Option<Connections> {
+        self.bpf.as_ref()?.connections()
+    }
+
+    /// Who holds these sockets, given by their inodes in ascending order.
     pub fn holders(&mut self, wanted: &[Inode]) -> Found {
-        let connected = self.connected;
-        let set = InodeSet::new(wanted);
         let holders = self.kernel(|kernel| {
             // Both records have one size, so that the list is made where the other one stood.
-            let files = kernel.take_files(connected)?.into_iter();
-            Ok(files
-                .filter(|file| set.contains(file.inode))
-                .map(|file| Holder {
-                    inode: file.inode,
-                    pid: file.pid,
-                    fd: file.fd,
-                    io_uring: false,
-                })
-                .collect::<Vec<_>>())
+            let files = kernel.take_files()?.into_iter();
+            let holder = |file: SocketFile| Holder {
+                inode: file.inode,
+                pid: file.pid,
+                fd: file.fd,
+                io_uring: false,
+            };
+            Ok(files.map(holder).collect::<Vec<_>>())
         });
         if let Some(mut holders) = holders
             && let Some(tasks) = self.kernel(|kernel| kernel.tasks().map(<[_]>::to_vec))
         {
             holders.sort_unstable();
             holders.dedup();
+            keep(&mut holders, wanted);
             let processes = self.processes(&tasks, &holders);
             return Found {
                 holders: Part::known(holders),
@@ -269,6 +276,15 @@ impl Finder {
             Err(error) => vec![no_proc("command lines", *error)],
         }
     }
+}
+
+/// Keeps those of the wanted sockets; both lists are sorted.
+fn keep(holders: &mut Vec<Holder>, wanted: &[Inode]) {
+    let mut wanted = wanted.iter().skip_while(|inode| inode.0 == 0).peekable();
+    holders.retain(|holder| {
+        while wanted.next_if(|inode| **inode < holder.inode).is_some() {}
+        wanted.peek() == Some(&&holder.inode)
+    });
 }
 
 impl Found {

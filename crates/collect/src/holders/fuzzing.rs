@@ -45,9 +45,23 @@ pub fn btf(bytes: &[u8]) {
     crate::bpf::fuzz_btf(bytes);
 }
 
+/// What the BPF programs write.
+pub fn bpf_records(bytes: &[u8]) {
+    crate::bpf::fuzz_records(bytes);
+}
+
 /// All of them.
-pub const ALL: &[fn(&[u8])] =
-    &[proc_stat, proc_cgroup, proc_cmdline, proc_link, ring_fdinfo, mountinfo, passwd, btf];
+pub const ALL: &[fn(&[u8])] = &[
+    proc_stat,
+    proc_cgroup,
+    proc_cmdline,
+    proc_link,
+    ring_fdinfo,
+    mountinfo,
+    passwd,
+    btf,
+    bpf_records,
+];
 
 #[cfg(test)]
 mod tests {

@@ -2,7 +2,7 @@
 
 use facts::Pid;
 
-use crate::bpf::{BpfError, Iterators, SocketFile, Task};
+use crate::bpf::{BpfError, Connections, Iterators, SocketFile, Task};
 
 /// The iterators and what they told.
 #[derive(Debug)]
@@ -13,18 +13,24 @@ pub(super) struct Kernel {
 }
 
 impl Kernel {
-    /// Loads the programs.
-    pub(super) fn load() -> Result<Self, BpfError> {
-        Ok(Self { iterators: Iterators::load()?, tasks: None, files: None })
+    /// Loads the programs; with `connected` unset, they pass over connected streams.
+    pub(super) fn load(connected: bool) -> Result<Self, BpfError> {
+        let iterators = Iterators::load(connected)?;
+        Ok(Self { iterators, tasks: None, files: None })
+    }
+
+    /// Reads everything.
+    fn read(&mut self) -> Result<(), BpfError> {
+        let mut told = self.iterators.read()?;
+        told.tasks.sort_unstable_by_key(|task| task.pid);
+        (self.tasks, self.files) = (Some(told.tasks), Some(told.files));
+        Ok(())
     }
 
     /// All processes, sorted by pid.
     pub(super) fn tasks(&mut self) -> Result<&[Task], BpfError> {
         if self.tasks.is_none() {
-            let mut tasks = Vec::new();
-            self.iterators.tasks(|task| tasks.push(task))?;
-            tasks.sort_unstable_by_key(|task| task.pid);
-            self.tasks = Some(tasks);
+            self.read()?;
         }
         Ok(self.tasks.as_deref().unwrap_or_default())
     }
@@ -41,16 +47,22 @@ impl Kernel {
         tasks.get(at)
     }
 
+    /// What lists the TCP connections of a namespace, where this kernel can.
+    pub(super) fn connections(&self) -> Option<Connections> {
+        self.iterators.connections()
+    }
+
     /// All descriptors of sockets.
-    pub(super) fn files(&mut self, connected: bool) -> Result<&[SocketFile], BpfError> {
+    pub(super) fn files(&mut self) -> Result<&[SocketFile], BpfError> {
         if self.files.is_none() {
-            self.files = Some(self.iterators.files(connected)?);
+            self.read()?;
         }
         Ok(self.files.as_deref().unwrap_or_default())
     }
-    /// The same, for whoever asks last: it is not kept any longer.
-    pub(super) fn take_files(&mut self, connected: bool) -> Result<Vec<SocketFile>, BpfError> {
-        self.files(connected)?;
+
+    /// The same, for whoever asks last: they are not kept any longer.
+    pub(super) fn take_files(&mut self) -> Result<Vec<SocketFile>, BpfError> {
+        self.files()?;
         Ok(self.files.take().unwrap_or_default())
     }
 }

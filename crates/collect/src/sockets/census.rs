@@ -2,9 +2,10 @@
 //! `/proc/net/protocols` (kernel `net/core/sock.c`, `proto_seq_show`) and `/proc/net/sockstat`
 //! (`net/ipv4/proc.c`, `sockstat_seq_show`).
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use facts::Gap;
+use facts::{Gap, NetnsId};
 
 use super::transport::IpFamily;
 
@@ -23,26 +24,33 @@ const COUNTS_MPTCP: (u32, u32) = (6, 3);
 
 /// Decides for each namespace whether to look for TCP sockets that are only bound.
 #[derive(Debug)]
-pub(crate) struct Search {
+pub(crate) struct Search<'a> {
     /// Whatever it costs.
     always: bool,
+    /// Where processes have such sockets, if that is known.
+    idle: Option<&'a BTreeSet<NetnsId>>,
     /// What may still be spent, in µs.
     budget_us: AtomicU64,
     /// In how many namespaces that was not enough.
     left_out: AtomicU64,
 }
 
-impl Search {
-    /// With `always` unset, as long as it is cheap.
-    pub(crate) fn new(always: bool) -> Self {
-        Self { always, budget_us: AtomicU64::new(BUDGET_US), left_out: AtomicU64::new(0) }
+impl<'a> Search<'a> {
+    /// With `always` unset, as long as it is cheap. Even with it, only as long as it is cheap where
+    /// no process has such a socket: what is left are those on their way from one to another.
+    pub(crate) fn new(always: bool, idle: Option<&'a BTreeSet<NetnsId>>) -> Self {
+        let (budget_us, left_out) = (AtomicU64::new(BUDGET_US), AtomicU64::new(0));
+        Self { always, idle, budget_us, left_out }
     }
 
     /// Whether to look in the calling thread's namespace. To be asked before a socket is opened in
     /// it: where there is none at all, none is bound.
-    pub(crate) fn is_worth_it(&self) -> bool {
+    pub(crate) fn is_worth_it(&self, netns: NetnsId) -> bool {
+        if self.always && self.idle.is_none_or(|idle| idle.contains(&netns)) {
+            return true;
+        }
         let text = std::fs::read("/proc/thread-self/net/sockstat");
-        self.always || text.map_or(true, |text| self.affords(&text))
+        text.map_or(true, |text| self.affords(&text))
     }
 
     /// The same from the text of `/proc/net/sockstat`.
@@ -65,10 +73,17 @@ impl Search {
     /// What was not looked for.
     pub(crate) fn gap(&self) -> Option<Gap> {
         let namespaces = self.left_out.load(Ordering::Relaxed);
-        let why =
-            format!("not looked for in {namespaces} network namespaces; --all looks for them");
-        (namespaces > 0)
-            .then(|| Gap::new("TCP sockets that are bound but do not listen", why).minor())
+        let (what, why) = if self.always {
+            let what = "TCP sockets that are bound but do not listen, and that no process has open";
+            (what, format!("not looked for in {namespaces} network namespaces: too many others"))
+        } else {
+            let what = "TCP sockets that are bound but do not listen";
+            (
+                what,
+                format!("not looked for in {namespaces} network namespaces; --all looks for them"),
+            )
+        };
+        (namespaces > 0).then(|| Gap::new(what, why).minor())
     }
 }
 
@@ -173,7 +188,7 @@ mod tests {
     }
 
     /// Asks for so many namespaces with these numbers, and checks in how many of them to look.
-    fn check_search(search: &Search, namespaces: usize, used: u64, alloc: u64, expect: usize) {
+    fn check_search(search: &Search<'_>, namespaces: usize, used: u64, alloc: u64, expect: usize) {
         let text =
             format!("sockets: used {used}\nTCP: inuse 0 orphan 0 tw 0 alloc {alloc} mem 1\n");
         let looked = (0..namespaces).filter(|_| search.affords(text.as_bytes())).count();
@@ -182,16 +197,22 @@ mod tests {
 
     #[test]
     fn searches() {
-        let search = Search::new(false);
+        let search = Search::new(false, None);
         check_search(&search, 1000, 0, 100, 0);
         assert_eq!(search.gap(), None);
         check_search(&search, 40, 3, 100, 31);
         let gap = search.gap().unwrap();
         assert!(gap.minor && gap.why.starts_with("not looked for in 9 network"), "{gap:?}");
         // The walk over a large table is too much at once, and that over a small one then is not.
-        let search = Search::new(false);
+        let search = Search::new(false, None);
         check_search(&search, 1, 3, 200_000, 0);
         check_search(&search, 1, 3, 100, 1);
-        assert!(Search::new(true).is_worth_it());
+        let (here, none) = (NetnsId(7), BTreeSet::new());
+        assert!(Search::new(true, None).is_worth_it(here));
+        assert!(Search::new(true, Some(&BTreeSet::from([here]))).is_worth_it(here));
+        let search = Search::new(true, Some(&none));
+        check_search(&search, 1, 3, 200_000, 0);
+        let gap = search.gap().unwrap();
+        assert!(gap.minor && gap.what.ends_with("no process has open"), "{gap:?}");
     }
 }

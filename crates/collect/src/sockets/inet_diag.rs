@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use facts::{Endpoint, Inode, NetnsId, Port, Protocol, Queue, Socket, State};
 
 use super::transport::{IpFamily, Row, TCP, Transport, is_wanted};
+use crate::bpf::Connection;
 use crate::netlink::{Attribute, Attributes, Malformed, Message, Query, Reader, Sink};
 
 /// `SOCK_DIAG_BY_FAMILY` (`include/uapi/linux/sock_diag.h`).
@@ -56,7 +57,7 @@ const TCPF_BOUND_INACTIVE: u32 = 1 << 13;
 pub(crate) struct Ask {
     /// Those that have a peer as well.
     pub(crate) connected: bool,
-    /// TCP sockets that are bound, but neither listen nor have a peer; part of `connected`.
+    /// TCP sockets that are bound, but neither listen nor have a peer.
     pub(crate) inactive: bool,
     /// Which TCP sockets are below an MPTCP socket. The kernel locks every socket for that, so it is
     /// asked only where MPTCP has no handler of its own.
@@ -68,7 +69,8 @@ impl Ask {
     /// walk over every connection for it.
     fn states(self, transport: &Transport) -> u32 {
         match (self.connected, transport.protocol) {
-            (true, _) => u32::MAX,
+            (true, _) if self.inactive => u32::MAX,
+            (true, _) => !TCPF_BOUND_INACTIVE,
             (false, Protocol::TCP) if self.inactive => TCPF_LISTEN | TCPF_BOUND_INACTIVE,
             (false, Protocol::TCP | Protocol::MPTCP) => TCPF_LISTEN,
             (false, _) => TCPF_CLOSE | TCPF_LISTEN,
@@ -310,23 +312,52 @@ impl<'a> Listing<'a> {
     #[inline]
     pub(crate) fn take(&mut self, body: &[u8]) -> Result<(), Malformed> {
         let entry = parse(body)?;
-        let mut socket = self.transport.socket(self.netns, &entry.row);
+        if let Some(socket) = self.put(&entry.row, entry.is_subflow) {
+            for local in entry.other_locals() {
+                self.sockets.push(Socket { local, ..socket });
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a connection that BPF told.
+    #[inline]
+    pub(crate) fn connection(&mut self, told: &Connection) {
+        let Some(family) = IpFamily::of(told.family) else { return };
+        let end = |address, port| Endpoint { address: family.address(address), port: Port(port) };
+        let row = Row {
+            family,
+            state: told.state,
+            local: end(told.local, told.local_port),
+            peer: end(told.peer, told.peer_port),
+            device: told.device,
+            inode: told.inode,
+            uid: told.uid,
+            queue: Queue { now: told.unread, max: told.unsent },
+            cgroup: told.cgroup,
+            v6only: None,
+            raw_protocol: None,
+        };
+        self.put(&row, false);
+    }
+
+    /// Puts a socket to the others, unless it is not wanted or shows otherwise already.
+    #[inline]
+    fn put(&mut self, row: &Row, is_subflow: bool) -> Option<Socket> {
+        let mut socket = self.transport.socket(self.netns, row);
         if !is_wanted(&socket, self.connected) {
-            return Ok(());
+            return None;
         }
         if self.transport.protocol == Protocol::TCP {
             match self.mptcp.below(&socket) {
-                Below::Same => return Ok(()),
+                Below::Same => return None,
                 Below::Elsewhere => socket.protocol = Protocol::MPTCP,
-                Below::None if entry.is_subflow => socket.protocol = Protocol::MPTCP,
+                Below::None if is_subflow => socket.protocol = Protocol::MPTCP,
                 Below::None => {}
             }
         }
         self.sockets.push(socket);
-        for local in entry.other_locals() {
-            self.sockets.push(Socket { local, ..socket });
-        }
-        Ok(())
+        Some(socket)
     }
 }
 

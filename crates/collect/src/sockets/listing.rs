@@ -12,6 +12,7 @@ use super::census::Census;
 use super::inet_diag::{Ask, MptcpSockets};
 use super::transport::{IpFamily, MPTCP, PING, RAW, SCTP, TCP, Transport, UDP, UDPLITE, is_wanted};
 use super::{gap, inet_diag, packet_diag, proc_net};
+use crate::bpf::Connections;
 use crate::netlink::{Channel, Error, Family, Sink};
 use crate::netns::Namespace;
 
@@ -48,8 +49,13 @@ pub(crate) struct Listed {
 }
 
 /// Lists the sockets of `namespace`, on a thread inside it.
-pub(crate) fn list(namespace: &Namespace, ask: Ask, handlers: &Handlers) -> Listed {
-    list_over(Channel::open(Family::SockDiag), namespace, ask, handlers)
+pub(crate) fn list(
+    namespace: &Namespace,
+    ask: Ask,
+    connections: Option<&Connections>,
+    handlers: &Handlers,
+) -> Listed {
+    list_over(Channel::open(Family::SockDiag), namespace, ask, connections, handlers)
 }
 
 /// The same over a channel that was opened, or could not be.
@@ -57,6 +63,7 @@ pub(super) fn list_over(
     channel: Result<Channel, Error>,
     namespace: &Namespace,
     ask: Ask,
+    connections: Option<&Connections>,
     handlers: &Handlers,
 ) -> Listed {
     let census = Census::take();
@@ -71,7 +78,7 @@ pub(super) fn list_over(
     for (bit, transport) in TRANSPORTS.iter().enumerate() {
         if transport.protocol == Protocol::TCP {
             listing.mptcp = MptcpSockets::take(&mut listing.found.sockets);
-            if listing.tcp().is_ok() {
+            if listing.tcp(connections).is_ok() {
                 continue;
             }
         }
@@ -155,10 +162,20 @@ impl Listing {
     }
 
     /// TCP over both families at once. The error does not matter: each family is asked next.
-    fn tcp(&mut self) -> Result<(), Error> {
+    fn tcp(&mut self, connections: Option<&Connections>) -> Result<(), Error> {
         let channel = open(&mut self.channel)?;
         let (sockets, mptcp) = (&mut self.found.sockets, &self.mptcp);
         let mut sink = inet_diag::Listing::new(self.netns, TCP, self.ask.connected, mptcp, sockets);
+        // BPF does not tell what is below MPTCP.
+        if let Some(connections) = connections.filter(|_| self.ask.connected && !self.ask.subflows)
+        {
+            let open = Ask { connected: false, ..self.ask };
+            channel.run(inet_diag::tcp_query(open), &mut sink)?;
+            if connections.read(|connection| sink.connection(connection)).is_ok() {
+                return Ok(());
+            }
+            sink.restart();
+        }
         let answer = channel.run(inet_diag::tcp_query(self.ask), &mut sink);
         if answer.is_err() {
             sink.restart();

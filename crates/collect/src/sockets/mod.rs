@@ -38,6 +38,7 @@ use facts::{Attached, Gap, KernelOwner, NetNamespace, NetnsId, Part, Remedy, Rul
 
 pub(crate) use rtnetlink::Xdp;
 
+use crate::bpf::Connections;
 use crate::netns::{self, Leads, Namespace};
 use crate::{attached, routes, ruleset, settings};
 use census::Search;
@@ -52,7 +53,8 @@ pub struct Request {
     /// receives from anyone, or is bound.
     pub connected: bool,
     /// TCP sockets that are bound but do not listen, whatever it costs to look for them; otherwise
-    /// only where it is cheap. Part of `connected`.
+    /// only where it is cheap. Part of `connected`. Where it is known that no process has one, it is
+    /// not worth more than a little.
     pub inactive: bool,
     /// What bears on who can reach them as well, such as the kernel's settings.
     pub reach: bool,
@@ -82,11 +84,17 @@ pub fn own_netns() -> io::Result<NetnsId> {
 /// Lists the sockets. `leads` tells what leads to each namespace; the
 /// caller's own and pid 1's are found without it.
 pub fn collect(request: &Request, leads: &Leads) -> Found {
+    collect_with(request, leads, None)
+}
+
+/// The same, with what lists TCP connections quicker than sock_diag, if there is such a thing.
+pub fn collect_with(request: &Request, leads: &Leads, connections: Option<&Connections>) -> Found {
     let (namespaces, gaps) = netns::find(leads, request.this_netns_only);
     let kernel = Kernel {
         connected: request.connected,
         reach: request.reach,
-        search: Search::new(request.connected || request.inactive),
+        connections,
+        search: Search::new(request.connected || request.inactive, leads.idle.as_ref()),
         handlers: Handlers::default(),
         families: Families::default(),
     };
@@ -100,10 +108,11 @@ pub fn collect(request: &Request, leads: &Leads) -> Found {
 
 /// What is the same in every namespace, and so asked once.
 #[derive(Debug)]
-struct Kernel {
+struct Kernel<'a> {
     connected: bool,
     reach: bool,
-    search: Search,
+    connections: Option<&'a Connections>,
+    search: Search<'a>,
     handlers: Handlers,
     families: Families,
 }
@@ -121,10 +130,10 @@ struct Looked {
 
 impl Looked {
     /// Reads everything, on a thread that is inside `namespace`.
-    fn at(namespace: &Namespace, kernel: &Kernel, all: &[Namespace]) -> Self {
-        let inactive = kernel.search.is_worth_it();
+    fn at(namespace: &Namespace, kernel: &Kernel<'_>, all: &[Namespace]) -> Self {
+        let inactive = kernel.search.is_worth_it(namespace.id);
         let ask = Ask { connected: kernel.connected, inactive, subflows: false };
-        let listed = listing::list(namespace, ask, &kernel.handlers);
+        let listed = listing::list(namespace, ask, kernel.connections, &kernel.handlers);
         let links = links::read(namespace, all, kernel.reach);
         let owners = kernel_owners::read(namespace, &links.owning, all, &kernel.families);
         let mut looked = Self {

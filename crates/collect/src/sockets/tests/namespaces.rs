@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::process::{Child, Command, Stdio};
 
-use facts::{Inode, NetnsId, Part, Pid, Port, Protocol, Remedy, Socket};
+use facts::{Inode, NetnsId, Part, Pid, Port, Protocol, Queue, Remedy, Socket, State};
 use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, SocketFlags, SocketType, bind, eth, ipproto, listen, socket_with, sockopt,
@@ -14,8 +14,9 @@ use rustix::net::{
 
 use super::super::inet_diag::Ask;
 use super::super::listing::{Handlers, Listed, list_over};
-use super::super::{Found, Request, collect, own_netns};
+use super::super::{Found, Request, collect, collect_with, own_netns};
 use super::check;
+use crate::bpf::{Connections, Iterators};
 use crate::netlink::Error;
 use crate::netns::{Leads, enter, find, made};
 
@@ -85,12 +86,27 @@ fn processes<const N: usize>(leaders: [(NetnsId, Pid); N]) -> Leads {
     Leads { processes: leaders.into(), ..Leads::default() }
 }
 
-/// What is in the calling thread's namespace.
+/// What is in the calling thread's namespace. Connections are listed over sock_diag and by BPF: both
+/// must tell the same.
 fn look(connected: bool) -> Found {
     let request = Request { connected, this_netns_only: true, ..Request::default() };
-    let found = collect(&request, &Leads::default());
-    assert!(found.sockets.is_complete(), "{:?}", found.namespaces);
-    assert_eq!(found.namespaces.items().len(), 1);
+    let look = |connections: Option<&Connections>| {
+        let found = collect_with(&request, &Leads::default(), connections);
+        assert!(found.sockets.is_complete(), "{:?}", found.namespaces);
+        assert_eq!(found.namespaces.items().len(), 1);
+        found
+    };
+    let found = look(None);
+    if connected {
+        let bpf =
+            Iterators::load(true).unwrap().connections().expect("the iterator of TCP sockets");
+        let sorted = |found: &Found| {
+            let mut sockets = found.sockets.items().to_vec();
+            sockets.sort_unstable();
+            sockets
+        };
+        assert_eq!(sorted(&look(Some(&bpf))), sorted(&found));
+    }
     found
 }
 
@@ -147,6 +163,67 @@ fn tcp_listeners() {
             ],
         );
         check_inodes(&found, &opened);
+    });
+}
+
+/// Every kind of structure that the kernel keeps for a connection.
+#[test]
+fn connections_in_every_state() {
+    use std::io::Write as _;
+
+    inside(|| {
+        ip("link set lo up");
+        let v4 = TcpListener::bind("127.0.0.1:1001").unwrap();
+        let v6 = TcpListener::bind("[::1]:1002").unwrap();
+        let dual = TcpListener::bind("[::]:1003").unwrap();
+        let pair = |listener: &TcpListener, to: &str| {
+            let client = TcpStream::connect(to).unwrap();
+            (client, listener.accept().unwrap().0)
+        };
+        let mut unread = pair(&v4, "127.0.0.1:1001");
+        unread.0.write_all(b"five!").unwrap();
+        let mut unsent = pair(&v6, "[::1]:1002");
+        let never_closed = pair(&v4, "127.0.0.1:1001");
+        let mapped = pair(&dual, "127.0.0.1:1003");
+        let not_accepted = TcpStream::connect("127.0.0.1:1001").unwrap();
+        // The client waits: first for our end (FIN_WAIT2, and CLOSE_WAIT here), then it is over.
+        let (half, closing) = pair(&v4, "127.0.0.1:1001");
+        half.shutdown(std::net::Shutdown::Write).unwrap();
+        let (over, too) = pair(&v6, "[::1]:1002");
+        drop(over);
+        drop(too);
+        let (orphan, kept) = pair(&v4, "127.0.0.1:1001");
+        drop(orphan);
+        let on_device = on_loopback_device(open(AddressFamily::INET, SocketType::STREAM, None));
+        rustix::net::connect(&on_device, &"127.0.0.1:1001".parse::<SocketAddr>().unwrap()).unwrap();
+        // What was closed is acknowledged after a while (state 4 is FIN_WAIT1).
+        let read = |file| std::fs::read_to_string(format!("/proc/thread-self/net/{file}")).unwrap();
+        let waits = |file| read(file).lines().any(|l| l.split_whitespace().nth(3) == Some("04"));
+        while waits("tcp") || waits("tcp6") {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        // And from now on nothing arrives any more, so that what is sent stays unsent.
+        ip("link set lo down");
+        unsent.0.write_all(b"seven!!").unwrap();
+        let (unanswered, end) = never_closed;
+        drop(unanswered);
+
+        let found = look(true);
+        let states: Vec<_> = found.sockets.items().iter().map(|s| s.state).collect();
+        for state in [
+            State::Established,
+            State::TimeWait,
+            State::CloseWait,
+            State::FinWait1,
+            State::FinWait2,
+        ] {
+            assert!(states.contains(&state), "{state:?} is not in {states:?}");
+        }
+        let waits = |of: fn(Queue) -> u32| {
+            found.sockets.items().iter().any(|s| s.is_connected() && of(s.queue) > 0)
+        };
+        assert!(waits(|queue| queue.now) && waits(|queue| queue.max));
+        drop((unread, unsent, mapped, not_accepted, half, closing, kept, end));
     });
 }
 
@@ -288,7 +365,7 @@ fn list_without_sock_diag(errno: Errno) -> Listed {
     let (namespaces, gaps) = find(&Leads::default(), true);
     assert_eq!(gaps, []);
     let ask = Ask { connected: true, inactive: true, subflows: false };
-    list_over(Err(Error::Open(errno)), &namespaces[0], ask, &Handlers::default())
+    list_over(Err(Error::Open(errno)), &namespaces[0], ask, None, &Handlers::default())
 }
 
 #[test]
