@@ -33,7 +33,7 @@ pub struct Printed(String);
 /// this machine) in its file system besides busybox, kmod, iptables-legacy and systemd-sysctl.
 ///
 /// # Errors
-/// [`Error`], with all that it printed where it did not come to the end of the script.
+/// [`Error`], with the end of what it printed where it did not come to the end of the script.
 pub fn emulate(
     files: &[(&str, &str)],
     programs: &[(&str, &Path)],
@@ -84,7 +84,7 @@ pub fn emulate(
         return Err(Error::Failed {
             command: done.command,
             status: "the script did not come to its end".to_owned(),
-            stdout: text,
+            stdout: end_of(&text).to_owned(),
             stderr: done.stderr,
         });
     }
@@ -98,6 +98,12 @@ impl Printed {
         let rest = self.0.split_once(start.as_str()).map_or("", |(_, rest)| rest);
         rest.split("\n@@ ").next().unwrap_or_default().trim_end()
     }
+}
+
+/// The end of what was printed, for an error.
+fn end_of(text: &str) -> &str {
+    let start = text.char_indices().rev().nth(1500).map_or(0, |(at, _)| at);
+    text.get(start..).unwrap_or_default()
 }
 
 /// The kernel and its modules, fetched once.

@@ -4,7 +4,7 @@
 //! Input: a [`Snapshot`]. Output: [`Settings`]. The rules:
 //!
 //! * **A boot is played.** Every line that sets something is written to a model of the kernel
-//!   ([`kernel`]) in the order in which the host applies it ([`boot`]); the model changes what the
+//!   (`kernel`) in the order in which the host applies it (`boot`); the model changes what the
 //!   kernel would change. What cannot be told is no value, with the reason.
 //! * **A finding needs an action and a reason on this host**, with the exact lines and the place that
 //!   owns the setting; what a checklist would say about any host is none.

@@ -141,7 +141,8 @@ fn a_module_that_is_there_in_time_and_a_load_list() {
         ],
         "see booted; value max\ntold boot\nsysctl -q -w net.netfilter.nf_conntrack_udp_timeout=77\n\
          told before\n/etc/init.d/iptables restart\nsee restarted; value max; value udp_timeout\n\
-         modprobe -r iptable_filter xt_conntrack nf_conntrack; modprobe nf_conntrack\n\
+         iptables-legacy -F; modprobe -r iptable_filter xt_conntrack nf_conntrack || true\n\
+         modprobe nf_conntrack\n\
          see default; value max; value buckets\n",
     );
     let boot = told(&printed, "boot");

@@ -15,7 +15,7 @@ pub(super) fn find(_subject: &Subject<'_>, settings: &Settings<'_>, found: &mut 
             continue;
         }
         let plural = |n: usize| if n == 1 { "setting" } else { "settings" };
-        let flows = restart.flows.map(|flows| {
+        let flows = restart.flows.filter(|flows| *flows > 0).map(|flows| {
             let word = if surely { "drops" } else { "may drop" };
             format!(" and {word} {flows} tracked flows, yours too")
         });
