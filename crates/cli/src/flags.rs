@@ -62,6 +62,8 @@ Environment:
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Say in full why something is open, what needs it and what closes it, with all evidence
+    Why(ViewFlags),
     /// Print everything that was read as JSON, for --from on any machine
     Snapshot(SnapshotFlags),
     /// Say who can open a connection through ruleset files alone, whatever the interfaces

@@ -1,8 +1,10 @@
 //! The host as it is now: the one place where `whyopen` meets `collect`.
 
+use std::collections::BTreeSet;
+
 use collect::settings::Depth;
 use collect::{Details, Method, Request};
-use facts::{Pid, Snapshot};
+use facts::{Pid, Question, Snapshot};
 
 use crate::flags::ReadFlags;
 
@@ -28,4 +30,9 @@ pub(crate) fn with_settings(flags: ReadFlags) -> Snapshot {
     let mut snapshot = snapshot(flags, false);
     (snapshot.configuration, snapshot.kernel_state) = collect::settings::surroundings(Depth::All);
     snapshot
+}
+
+/// Adds what the host answers to questions about its services.
+pub(crate) fn evidence(snapshot: &mut Snapshot, questions: &BTreeSet<Question>) {
+    collect::evidence(snapshot, questions);
 }

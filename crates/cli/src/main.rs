@@ -30,12 +30,13 @@ fn main() -> ExitCode {
 /// Does what was asked.
 fn run(invocation: &Invocation) -> anyhow::Result<exit::Outcome> {
     match &invocation.command {
+        Some(Command::Why(view)) => show::sockets(view, true),
         Some(Command::Snapshot(options)) => show::snapshot(*options),
         Some(Command::Rules(flags)) => rules::rules(flags),
         Some(Command::Settings(flags)) => settings::settings(flags),
         Some(Command::Schema { settings }) => show::schema(*settings),
         Some(Command::Completions { shell }) => show::completions(*shell),
         Some(Command::Man) => show::man(),
-        None => show::sockets(&invocation.view),
+        None => show::sockets(&invocation.view, false),
     }
 }

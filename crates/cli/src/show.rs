@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::time::{Duration, Instant};
 
-use facts::{Pid, Snapshot};
+use facts::{Pid, Question, Snapshot};
 use judge::row::Row;
 use judge::target::{self, Target};
-use judge::{Judgement, judge};
+use judge::{Judgement, judge, why};
 use report::escape::Text;
 use report::json::{self, Selection};
 use report::text::{self, View};
@@ -16,19 +16,25 @@ use crate::exit::{self, Outcome};
 use crate::flags::{self, FailOn, Format, SnapshotFlags, ViewFlags};
 use crate::{host, load, output};
 
-/// Shows sockets: the first screen, or the targets in detail.
-pub(crate) fn sockets(flags: &ViewFlags) -> anyhow::Result<Outcome> {
+/// Shows sockets: the first screen, or the targets in detail; with `long`, why they are open with
+/// everything that was found about that.
+pub(crate) fn sockets(flags: &ViewFlags, long: bool) -> anyhow::Result<Outcome> {
     let started = Instant::now();
     let targets = parse(&flags.targets)?;
     // The first screen alone does not show sockets that are bound but not open.
-    let all = flags.all || flags.output != Format::Text || !targets.is_empty();
+    let close = long || !targets.is_empty();
+    let all = flags.all || flags.output != Format::Text || close;
     let mut snapshot = match &flags.from {
         Some(path) => load::snapshot(path, flags.read)?,
         None => host::snapshot(flags.read, all),
     };
-    if flags.from.is_none() && (!targets.is_empty() || flags.with_args) {
+    if flags.from.is_none() && (close || flags.with_args) {
         let pids = holders(&judge(&snapshot), &targets);
         host::details(&mut snapshot, &pids, flags.with_args);
+    }
+    if flags.from.is_none() && !flags.read.sockets_only {
+        let asked = questions(&judge(&snapshot), &targets, close);
+        host::evidence(&mut snapshot, &asked);
     }
     let judgement = judge(&snapshot);
     let (rows, all_found) = resolve(&judgement, &targets);
@@ -36,7 +42,7 @@ pub(crate) fn sockets(flags: &ViewFlags) -> anyhow::Result<Outcome> {
         return Ok(Outcome::NotFound);
     }
     let took = flags.from.is_none().then(|| started.elapsed());
-    write(&judgement, &rows, flags, took)?;
+    write(&judgement, &rows, (flags, long), took)?;
     Ok(if all_found { outcome(&judgement, flags) } else { Outcome::NotFound })
 }
 
@@ -83,17 +89,34 @@ fn holders(judgement: &Judgement<'_>, targets: &[Target]) -> Vec<Pid> {
     pids.into_iter().collect()
 }
 
+/// What the host has to be asked: to explain the targets, or everything if there are none; else what
+/// tells of services that nothing needs.
+fn questions(judgement: &Judgement<'_>, targets: &[Target], close: bool) -> BTreeSet<Question> {
+    if !close {
+        return why::findings_need(judgement);
+    }
+    let found = |t| target::resolve(judgement, t).map(|found| found.rows).unwrap_or_default();
+    let rows: Vec<&Row<'_>> = if targets.is_empty() {
+        judgement.rows.iter().collect()
+    } else {
+        targets.iter().flat_map(found).collect()
+    };
+    why::questions(judgement, &rows)
+}
+
 /// Writes the rows, or everything if there were no targets.
 fn write(
     judgement: &Judgement<'_>,
     rows: &[&Row<'_>],
-    flags: &ViewFlags,
+    (flags, long): (&ViewFlags, bool),
     took: Option<Duration>,
 ) -> anyhow::Result<()> {
     let mut out = output::stdout();
+    let chosen = !flags.targets.is_empty();
     let selection = Selection {
-        rows: (!flags.targets.is_empty()).then_some(rows),
+        rows: chosen.then_some(rows),
         connected: flags.read.connected,
+        why: long || chosen || flags.from.is_some(),
     };
     match flags.output {
         Format::Json => json::document(&mut out, judgement, selection)?,
@@ -105,7 +128,10 @@ fn write(
                 connected: flags.read.connected,
                 note: took.map_or(Text::fixed("saved snapshot"), Text::seconds),
             };
-            if flags.targets.is_empty() {
+            if long {
+                let open: Vec<&Row<'_>> = judgement.rows.iter().filter(|r| r.is_open()).collect();
+                text::why(&mut out, judgement, if chosen { rows } else { &open }, &view)?;
+            } else if flags.targets.is_empty() {
                 text::overview(&mut out, judgement, &view)?;
             } else {
                 text::detail(&mut out, judgement, rows, &view)?;
@@ -132,6 +158,10 @@ pub(crate) fn snapshot(flags: SnapshotFlags) -> anyhow::Result<Outcome> {
     let mut snapshot: Snapshot = host::snapshot(flags.read, true);
     let pids = holders(&judge(&snapshot), &[]);
     host::details(&mut snapshot, &pids, flags.with_args);
+    if !flags.read.sockets_only {
+        let asked = questions(&judge(&snapshot), &[], true);
+        host::evidence(&mut snapshot, &asked);
+    }
     let mut out = output::stdout();
     json::write(&mut out, &snapshot)?;
     out.write_all(b"\n")?;

@@ -62,7 +62,9 @@ fn exit_codes() {
     };
     check("rpcbind", &[], 0);
     check("rpcbind", &["--strict"], 2);
-    check("rpcbind", &["--fail-on", "info"], 0);
+    check("stacks", &["--fail-on", "info"], 0);
+    check("rpcbind", &["--fail-on", "low"], 1);
+    check("rpcbind", &["--fail-on", "medium"], 0);
     check("prefork", &["--fail-on", "medium"], 1);
     check("prefork", &["--fail-on", "medium", "--strict"], 1);
     check("prefork", &["--fail-on", "high"], 0);

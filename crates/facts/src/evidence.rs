@@ -89,6 +89,8 @@ pub enum Format {
     /// `key = value` below `[section]`: systemd, samba, my.cnf; without sections: PostgreSQL,
     /// `/etc/default`. Case of keys and sections ignored.
     Ini,
+    /// The same with spaces in keys: smb.conf(5).
+    Samba,
     /// `key: value`, deeper keys indented.
     Yaml,
     /// JSON.
@@ -286,6 +288,15 @@ pub struct UnitUse {
     /// Units that start it with them (`WantedBy`, `UpheldBy`), sorted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub wanted_by: Vec<String>,
+    /// `LoadState`: `loaded`, `not-found`, `masked` …
+    #[serde(default)]
+    pub load_state: String,
+    /// `ActiveState`: `active`, `inactive`, `failed` …
+    #[serde(default)]
+    pub active_state: String,
+    /// `UnitFileState`: `enabled`, `static`, `transient` …; empty where systemd knows none.
+    #[serde(default)]
+    pub file_state: String,
     /// `Restart=` of a service: `no`, `always`, `on-failure` …; empty for other units.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub restart: String,

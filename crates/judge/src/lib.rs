@@ -8,6 +8,7 @@
 //!   of them; [`Judgement::connected`] walks them.
 //! * [`holder`]: who holds a row: processes with their units and containers, or the kernel.
 //! * [`target`]: which rows a word of the user means.
+//! * [`why`]: why a row is there, whether it is needed, what closes it.
 //! * [`finding`]: what is wrong, each with what to do about it.
 //! * [`settings`]: what the kernel's settings are, who set them, and what will become of them.
 //! * [`reach`]: who can reach a row: the packet filter and routing of its namespace, evaluated for
@@ -31,6 +32,7 @@ pub mod sample;
 pub mod service;
 pub mod settings;
 pub mod target;
+pub mod why;
 
 pub use judgement::{Judgement, judge};
 pub use namespace::Namespace;

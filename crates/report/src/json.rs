@@ -20,6 +20,7 @@ use crate::schema::{self, SCHEMA_VERSION};
 
 mod convert;
 pub mod settings;
+mod why;
 
 use convert::{connection, socket};
 
@@ -30,6 +31,8 @@ pub struct Selection<'s, 'a> {
     pub rows: Option<&'s [&'s Row<'a>]>,
     /// Connected sockets as well: all, or those of the ports of these rows.
     pub connected: bool,
+    /// Why each row is open.
+    pub why: bool,
 }
 
 /// Writes the document, each socket on a line of its own.
@@ -93,9 +96,14 @@ fn each_socket(
     selection: Selection<'_, '_>,
     mut write: impl FnMut(&schema::Socket<'_>) -> io::Result<()>,
 ) -> io::Result<()> {
+    let mut one = |row| {
+        let socket = socket(judgement, row);
+        let why = selection.why.then(|| why::of(judgement, row));
+        write(&schema::Socket { why, ..socket })
+    };
     match selection.rows {
-        Some(rows) => rows.iter().try_for_each(|row| write(&socket(judgement, row)))?,
-        None => judgement.rows.iter().try_for_each(|row| write(&socket(judgement, row)))?,
+        Some(rows) => rows.iter().try_for_each(|row| one(row))?,
+        None => judgement.rows.iter().try_for_each(one)?,
     }
     if !selection.connected {
         return Ok(());

@@ -16,4 +16,5 @@ pub mod escape;
 pub mod json;
 pub mod schema;
 pub mod text;
+mod why;
 mod words;

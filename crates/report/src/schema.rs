@@ -11,6 +11,13 @@ use std::net::IpAddr;
 use schemars::{JsonSchema, Schema};
 use serde::Serialize;
 
+mod why;
+
+pub use why::{
+    AfterClosing, InUse, InUseVerdict, NameKind, NotEnough, RecognisedBy, Seen, Statement, ToClose,
+    Why,
+};
+
 /// The version of this interface.
 pub const SCHEMA_VERSION: u32 = 1;
 
@@ -176,6 +183,12 @@ pub struct Socket<'a> {
     pub ipv6: Option<Reach<'a>>,
     /// Whether it is there again after a boot; null for connected sockets.
     pub after_boot: Option<AfterBoot<'a>>,
+    /// The service of the knowledge base that holds it, if it is in there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recognised: Option<&'a str>,
+    /// Why it is open; only where a target was given, or the host was read from a snapshot.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<Why<'a>>,
 }
 
 /// How data flows through a socket.

@@ -11,7 +11,7 @@ use report::json::{self, Selection};
 use report::text::{self, Screen, View};
 
 /// The views of a host that are kept, by the suffix of their file.
-const VIEWS: [&str; 6] = ["60", "80", "96", "all", "detail", "ndjson"];
+const VIEWS: [&str; 7] = ["60", "80", "96", "all", "detail", "why", "ndjson"];
 
 fn view(width: usize) -> View {
     View {
@@ -29,13 +29,18 @@ fn render(snapshot: &Snapshot, kind: &str) -> String {
     let connected = snapshot.collector.connected;
     match kind {
         "ndjson" => {
-            let selection = Selection { connected, ..Selection::default() };
+            let why = snapshot.evidence.value().is_some();
+            let selection = Selection { connected, why, ..Selection::default() };
             json::lines(&mut out, &judgement, selection).unwrap();
         }
         "detail" => {
             let rows: Vec<_> = judgement.rows.iter().take(12).collect();
             let view = View { connected, ..view(80) };
             text::detail(&mut out, &judgement, &rows, &view).unwrap();
+        }
+        "why" => {
+            let rows: Vec<_> = judgement.rows.iter().filter(|row| row.is_open()).take(6).collect();
+            text::why(&mut out, &judgement, &rows, &view(80)).unwrap();
         }
         "all" => {
             let view = View { all: true, connected, ..view(80) };
@@ -88,7 +93,7 @@ fn a_saved_host_is_judged_alike() {
 
 fn document(judgement: &Judgement<'_>, connected: bool) -> serde_json::Value {
     let mut out = Vec::new();
-    let selection = Selection { connected, ..Selection::default() };
+    let selection = Selection { connected, why: true, ..Selection::default() };
     json::document(&mut out, judgement, selection).unwrap();
     assert!(!out.iter().any(|b| *b < 0x20 && *b != b'\n'), "control characters in JSON");
     serde_json::from_slice(&out).unwrap()

@@ -7,7 +7,9 @@ use super::formats;
 
 /// A configuration file, in every format.
 pub fn config(bytes: &[u8]) {
-    for format in [Format::Words, Format::Ini, Format::Yaml, Format::Json, Format::Braces] {
+    for format in
+        [Format::Words, Format::Ini, Format::Samba, Format::Yaml, Format::Json, Format::Braces]
+    {
         for (section, key) in [("", "*"), ("a", "b"), ("", "a.b")] {
             let (section, key) = (section.to_owned(), key.to_owned());
             formats::values(bytes, &Key { files: Vec::new(), format, section, key });

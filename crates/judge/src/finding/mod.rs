@@ -4,6 +4,7 @@
 mod accept_queue;
 mod by_hand;
 mod replaced_executable;
+mod unneeded;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -63,6 +64,7 @@ pub(crate) fn all(judgement: &Judgement<'_>) -> Vec<Finding> {
     }
     replaced_executable::find(judgement, &mut found);
     found.extend(settings::worst(judgement.snapshot));
+    unneeded::find(judgement, &mut found);
     // One socket for each family gives the same finding twice.
     let mut known = HashMap::new();
     let mut once: Vec<Finding> = Vec::new();

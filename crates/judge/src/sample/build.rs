@@ -3,11 +3,12 @@
 use std::net::IpAddr;
 
 use facts::{
-    Address, AddressFilter, AttachPoint, Attached, Cgroup, CgroupId, CgroupPoint, CgroupProgram,
-    CgroupPrograms, Collector, Container, ContainerEngine, Endpoint, Executable, Family, Gap,
-    Holder, HolderMethod, Host, IfIndex, Inode, KernelOwner, Kind, Link, NetNamespace, NetnsId,
-    NftablesDump, Package, Part, Pid, Port, Process, Protocol, PublishedPort, Queue, Remedy,
-    RulesetDump, RulesetText, Snapshot, Socket, State, SystemdUnit, Uid, User,
+    Address, AddressFilter, Answer, AttachPoint, Attached, Cgroup, CgroupId, CgroupPoint,
+    CgroupProgram, CgroupPrograms, Collector, Container, ContainerEngine, Endpoint, Evidence,
+    Executable, Family, Gap, Holder, HolderMethod, Host, IfIndex, Inode, KernelOwner, Kind, Link,
+    NetNamespace, NetnsId, NftablesDump, Package, Part, Pid, Port, Process, Protocol,
+    PublishedPort, Question, Queue, Remedy, RulesetDump, RulesetText, Snapshot, Socket, State,
+    SystemdUnit, Uid, User,
 };
 
 use super::routing;
@@ -29,6 +30,7 @@ pub struct Sample {
     containers: Vec<Container>,
     packages: Vec<Package>,
     users: Vec<User>,
+    evidence: Vec<Evidence>,
     gaps: Vec<Gap>,
     inode: u64,
     netns: NetnsId,
@@ -57,6 +59,7 @@ impl Sample {
             containers: Vec::new(),
             packages: Vec::new(),
             users: Vec::new(),
+            evidence: Vec::new(),
             gaps: Vec::new(),
             inode: 10_000,
             netns: HOST,
@@ -374,6 +377,19 @@ impl Sample {
         self
     }
 
+    /// What the host answered to a question.
+    pub fn answer(&mut self, question: Question, answer: Answer) -> &mut Self {
+        self.evidence.push(Evidence { question, answer: Part::known(answer) });
+        self
+    }
+
+    /// Why the host could not answer a question.
+    pub fn no_answer(&mut self, question: Question, why: &str) -> &mut Self {
+        let answer = Part::unreadable(Gap::new("an answer", why));
+        self.evidence.push(Evidence { question, answer });
+        self
+    }
+
     /// Something that could not be read.
     pub fn gap(&mut self, what: &str, why: &str) -> &mut Self {
         self.gaps.push(Gap::new(what, why));
@@ -425,6 +441,9 @@ impl Sample {
         snapshot.containers = Part::known(self.containers);
         snapshot.packages = Part::known(self.packages);
         snapshot.users = Part::known(self.users);
+        if !self.evidence.is_empty() {
+            snapshot.evidence = Part::known(self.evidence);
+        }
         snapshot.gaps = self.gaps;
         snapshot.sort();
         snapshot

@@ -1,6 +1,9 @@
 //! The hosts.
 
-use facts::{Gap, IfIndex, Part, Protocol, Queue, Remedy, Snapshot, State, Uid};
+use facts::{
+    Answer, Gap, IfIndex, PackageUse, Part, Place, Profile, Protocol, Question, Queue, Remedy,
+    Snapshot, State, Uid,
+};
 
 use super::Sample;
 
@@ -64,7 +67,45 @@ fn rpcbind() -> Snapshot {
     }
     host.bind("tcp", "0.0.0.0:22", &[(700, 3)]).queue = Queue { now: 0, max: 128 };
     host.bind("tcp", "[::]:22", &[(700, 4)]).v6only = Some(true);
+    needs_of_rpcbind(&mut host);
     host.build()
+}
+
+/// The answers to what rpcbind is asked about: nothing needs it.
+fn needs_of_rpcbind(host: &mut Sample) {
+    host.answer(Question::NetworkMounts, Answer::Mounts { found: Vec::new() });
+    host.answer(Question::Exports, Answer::Exports { found: Vec::new() });
+    host.answer(Question::RpcPrograms, Answer::Programs { found: Vec::new() });
+    host.answer(Question::Connections, Answer::Connections { found: Vec::new() });
+    for service in crate::why::base::all().filter(|service| service.id == "rpcbind") {
+        for need in &service.need {
+            match &need.check {
+                crate::why::base::Check::Setting { at, .. } => {
+                    let files = at.files.clone();
+                    let answer = Answer::Settings { found: Vec::new(), files };
+                    host.answer(Question::Settings { setting: at.clone() }, answer);
+                }
+                crate::why::base::Check::Path(path) => {
+                    let question = Question::Path { path: path.clone() };
+                    host.answer(question, Answer::Path { exists: false });
+                }
+                _ => {}
+            }
+        }
+    }
+    let usage = PackageUse {
+        name: "rpcbind".to_owned(),
+        version: Some("1.2.6-6+b1".to_owned()),
+        by_hand: Some(false),
+        wanted_by: vec![facts::Dependent {
+            relation: facts::Relation::Depends,
+            name: "nfs-common".to_owned(),
+            by_hand: Some(true),
+            alternative: false,
+        }],
+        source: "/var/lib/dpkg/status".to_owned(),
+    };
+    host.answer(Question::Package { name: "rpcbind".to_owned() }, Answer::Package(usage));
 }
 
 /// Dual-stack, IPv6 only, mapped, untold; one address, a link-local one, a multicast group, a
@@ -124,6 +165,14 @@ fn raw() -> Snapshot {
     host.packet(0x0806, &[(510, 7)]);
     host.packet(0x1234, &[(510, 8)]);
     host.bind("udp", "0.0.0.0:68", &[(510, 9)]);
+    let profile = Profile {
+        at: Place { file: "/etc/NetworkManager/system-connections/lab".to_owned(), line: 0 },
+        id: "lab".to_owned(),
+        uuid: "1-2-3".to_owned(),
+        active_on: vec!["eth0".to_owned()],
+        ..Profile::default()
+    };
+    host.answer(Question::Profiles, Answer::Profiles { found: vec![profile] });
     host.build()
 }
 

@@ -23,6 +23,7 @@ pub(super) fn socket<'a>(judgement: &'a Judgement<'a>, row: &'a Row<'a>) -> sche
         ipv4: reach(judgement, row, Wire::Ipv4),
         ipv6: reach(judgement, row, Wire::Ipv6),
         after_boot: Some(after_boot(judgement)),
+        recognised: judgement.recognise(row).map(|known| known.service.id),
         ..common(judgement, Of::Row(row), judgement.namespace_of(row))
     }
 }
@@ -95,6 +96,8 @@ fn common<'a>(
         ipv4: None,
         ipv6: None,
         after_boot: None,
+        recognised: None,
+        why: None,
     }
 }
 

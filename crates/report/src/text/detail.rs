@@ -11,9 +11,9 @@ use judge::row::{Row, Scope, plain};
 
 use super::connected::{self, endpoint_into, state};
 use super::label::{LabelId, Labels};
-use super::lines::{device_into, frames_into, what};
+use super::lines::{device_into, frames_into, payload, what};
 use super::page::{Page, Style};
-use super::{View, holders, reach};
+use super::{View, holders, reach, why};
 use crate::escape::Text;
 
 /// How wide the column of the questions is.
@@ -44,7 +44,10 @@ pub fn detail<W: Write>(
 }
 
 /// The rows that belong together.
-fn blocks<'r, 'a>(judgement: &Judgement<'_>, rows: &[&'r Row<'a>]) -> Vec<Vec<&'r Row<'a>>> {
+pub(super) fn blocks<'r, 'a>(
+    judgement: &Judgement<'_>,
+    rows: &[&'r Row<'a>],
+) -> Vec<Vec<&'r Row<'a>>> {
     type Key = (usize, Option<Port>, Option<(Kind, Protocol)>, LabelId);
     let mut labels = Labels::default();
     let mut blocks: Vec<Vec<&Row<'_>>> = Vec::new();
@@ -70,13 +73,19 @@ fn one<W: Write>(
     let Some(first) = rows.first() else { return Ok(()) };
     page.sentence(&title(judgement, first, rows))?;
     findings(page, judgement, rows)?;
-    answer(page, "what it is", meaning(judgement, first).map(Answer::from))?;
+    let why = why::short(judgement, rows);
+    let what_it_is = meaning(judgement, first).map(Answer::from);
+    answer(page, "what it is", what_it_is.into_iter().chain(why.purpose))?;
     answer(page, "held by", holders::describe(judgement, rows))?;
     answer(page, "sockets", sockets(judgement, rows))?;
+    answer(page, "why", why.why)?;
+    answer(page, "in use?", why.in_use)?;
     answer(page, "who can", reach::describe(judgement, rows))?;
     let mut after_boot = Text::fixed("not known: ");
     after_boot.push(judgement.after_boot_unknown());
-    answer(page, "after boot", [after_boot.into()])
+    answer(page, "after boot", [after_boot.into()])?;
+    answer(page, "to close", why.to_close)?;
+    answer(page, "not enough", why.not_enough)
 }
 
 /// What is wrong with these rows, each with what to do.
@@ -109,7 +118,7 @@ impl From<Text> for Answer {
 }
 
 /// A question with its answers, each on as many lines as it needs.
-fn answer<W: Write>(
+pub(super) fn answer<W: Write>(
     page: &mut Page<'_, W>,
     question: &'static str,
     answers: impl IntoIterator<Item = Answer>,
@@ -131,7 +140,7 @@ fn answer<W: Write>(
 }
 
 /// `111/tcp 111/udp   portmapper   on any address, IPv4 and IPv6`.
-fn title(judgement: &Judgement<'_>, first: &Row<'_>, rows: &[&Row<'_>]) -> Text {
+pub(super) fn title(judgement: &Judgement<'_>, first: &Row<'_>, rows: &[&Row<'_>]) -> Text {
     let mut text = Text::default();
     if let Some(port) = first.port() {
         let mut protocols: Vec<Protocol> = rows.iter().map(|r| r.socket.protocol).collect();
@@ -206,7 +215,7 @@ fn meaning(judgement: &Judgement<'_>, row: &Row<'_>) -> Option<Text> {
         }
         Kind::Raw => {
             text.push("a raw socket: receives all ");
-            text.push_text(&what(judgement, row)).push(" to this host that the firewall's ");
+            text.push_text(&payload(judgement, row)).push(" to this host that the firewall's ");
             text.push("input rules let in. ").push_plain(socket.protocol.0);
             text.push(" is the number of the protocol, not a port");
         }

@@ -219,7 +219,15 @@ pub(super) fn device_into(judgement: &Judgement<'_>, row: &Row<'_>, text: &mut T
 }
 
 /// What a row is: the name its port is known by, or else of the program that holds it.
-pub(super) fn what(judgement: &Judgement<'_>, row: &Row<'_>) -> Text {
+pub(super) fn what<'a>(judgement: &Judgement<'a>, row: &Row<'a>) -> Text {
+    if let Some(what) = judgement.recognise(row).and_then(|known| known.service.what(row)) {
+        return Text::fixed(what);
+    }
+    payload(judgement, row)
+}
+
+/// The same from the port or protocol alone.
+pub(super) fn payload(judgement: &Judgement<'_>, row: &Row<'_>) -> Text {
     if let Some(service) = row.service {
         return Text::fixed(service.name);
     }

@@ -18,6 +18,7 @@ mod reach;
 mod settings;
 mod table;
 mod who;
+mod why;
 
 use crate::escape::Text;
 
@@ -26,6 +27,7 @@ pub use missing::{not_found, note};
 pub use overview::overview;
 pub use page::Screen;
 pub use settings::{ledgers, settings};
+pub use why::why;
 
 /// What to show, and how.
 #[derive(Clone, Debug)]

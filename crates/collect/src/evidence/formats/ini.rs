@@ -4,8 +4,9 @@ use super::super::lines;
 use super::{Value, bare, is_wanted};
 
 /// The values of a key of a section; of an empty one, those outside of all sections. `key value`
-/// is read as well, as PostgreSQL allows, and `_` in a key is as good as `-`, as in my.cnf.
-pub(super) fn values(bytes: &[u8], section: &str, wanted: &str) -> Vec<Value> {
+/// is read as well, as PostgreSQL allows, unless keys may hold spaces; and `_` in a key is as good
+/// as `-`, as in my.cnf.
+pub(super) fn values(bytes: &[u8], section: &str, wanted: &str, spaces: bool) -> Vec<Value> {
     let mut found = Vec::new();
     let mut inside = section.is_empty();
     let wanted = wanted.replace('_', "-");
@@ -23,8 +24,9 @@ pub(super) fn values(bytes: &[u8], section: &str, wanted: &str) -> Vec<Value> {
             continue;
         }
         let text = text.strip_prefix("export ").unwrap_or(text);
-        let end = text.find(|c: char| c.is_whitespace() || c == '=').unwrap_or(text.len());
-        let (key, rest) = text.split_at(end);
+        let ends = |c: char| c == '=' || (!spaces && c.is_whitespace());
+        let (key, rest) = text.split_at(text.find(ends).unwrap_or(text.len()));
+        let key = key.trim_end();
         if is_wanted(&key.replace('_', "-"), &wanted) {
             let rest = rest.trim_start();
             let value = bare(rest.strip_prefix('=').unwrap_or(rest));

@@ -26,7 +26,8 @@ pub(super) struct Value {
 pub(super) fn values(bytes: &[u8], key: &Key) -> Vec<Value> {
     match key.format {
         Format::Words => words::values(bytes, &key.key),
-        Format::Ini => ini::values(bytes, &key.section, &key.key),
+        Format::Ini => ini::values(bytes, &key.section, &key.key, false),
+        Format::Samba => ini::values(bytes, &key.section, &key.key, true),
         Format::Yaml => yaml::values(bytes, &key.key),
         Format::Json => json::values(bytes, &key.key),
         Format::Braces => braces::values(bytes, &key.key),
@@ -94,6 +95,15 @@ mod tests {
         check("", "OPTS", "export OPTS=\"-x -y\"\n", &["1 OPTS=-x -y"]);
         check("", "port", "port 5433\n", &["1 port=5433"]);
         check("a", "skip-networking", "[a]\nskip-networking\n", &["2 skip-networking="]);
+    }
+
+    #[test]
+    fn samba() {
+        let text =
+            "[global]\n   bind interfaces only = yes\n; interfaces = lo\n[x]\ninterfaces = e\n";
+        let check = |key, expect: &[&str]| check(Format::Samba, "global", key, text, expect);
+        check("bind interfaces only", &["2 bind interfaces only=yes"]);
+        check("interfaces", &[]);
     }
 
     #[test]

@@ -13,6 +13,9 @@ use super::{PROPERTIES, UNIT, object_path, open, value, why};
 const REQUIRED: [&str; 2] = ["RequiredBy", "BoundBy"];
 const WANTED: [&str; 2] = ["WantedBy", "UpheldBy"];
 
+/// Its states.
+const STATES: [&str; 3] = ["LoadState", "ActiveState", "UnitFileState"];
+
 /// What systemd said about some units.
 #[derive(Debug, Default)]
 pub struct Uses {
@@ -53,7 +56,8 @@ pub fn uses(names: &[&str], limit: Duration) -> Uses {
 
 /// The properties of a unit that are asked for.
 fn properties(name: &str) -> Vec<(&'static str, &'static str)> {
-    let mut all: Vec<_> = REQUIRED.iter().chain(&WANTED).map(|p| (UNIT, *p)).collect();
+    let mut all: Vec<_> =
+        REQUIRED.iter().chain(&WANTED).chain(&STATES).map(|p| (UNIT, *p)).collect();
     if name.ends_with(".service") {
         all.push(("org.freedesktop.systemd1.Service", "Restart"));
     }
@@ -98,6 +102,8 @@ fn read(name: &str, replies: Vec<Reply>) -> Result<UnitUse, String> {
         Ok(all)
     };
     let (required_by, wanted_by) = (lists(REQUIRED.len())?, lists(WANTED.len())?);
+    let (load_state, active_state, file_state) =
+        (value(&mut replies)?, value(&mut replies)?, value(&mut replies)?);
     let restart = if name.ends_with(".service") { value(&mut replies)? } else { String::new() };
-    Ok(UnitUse { required_by, wanted_by, restart })
+    Ok(UnitUse { required_by, wanted_by, load_state, active_state, file_state, restart })
 }
