@@ -84,9 +84,9 @@ pub(super) struct Boot {
     pub sources: Vec<Source>,
     /// The settings after it.
     pub kernel: Kernel,
-    /// What `sysctl --system` would make of the settings of now; positions refer to `sources` in no
-    /// way.
-    pub by_hand: Kernel,
+    /// What `sysctl --system` would make of the settings of now, where that is read in another way;
+    /// positions refer to `sources` in no way.
+    pub by_hand: Option<Kernel>,
 }
 
 /// Plays a boot of the host.
@@ -141,17 +141,25 @@ fn late_links(subject: &Subject<'_>) -> BTreeSet<String> {
     late.map(|link| link.name.clone()).collect()
 }
 
-/// `sysctl --system` on the settings of now.
-fn by_hand(subject: &Subject<'_>, paths: &[String], links: Vec<String>) -> Kernel {
+/// `sysctl --system` on the settings of now; none where it reads what a boot reads, in the same order.
+fn by_hand(subject: &Subject<'_>, paths: &[String], links: Vec<String>) -> Option<Kernel> {
+    let known: Vec<&str> = paths.iter().map(String::as_str).collect();
+    let writes = order::writes(subject.configuration, Reader::Procps, &known);
+    let at_boot = order::writes(subject.configuration, Reader::Systemd, &known);
+    let same = |(a, b): (&(String, order::Line<'_>), &(String, order::Line<'_>))| {
+        a.0 == b.0 && a.1.value() == b.1.value()
+    };
+    if writes.len() == at_boot.len() && writes.iter().zip(&at_boot).all(same) {
+        return None;
+    }
     let now = subject.now.iter().map(|(path, value)| (path.clone(), value.clone()));
     let mut kernel = Kernel::running(now, links);
-    let known: Vec<&str> = paths.iter().map(String::as_str).collect();
-    for (path, line) in order::writes(subject.configuration, Reader::Procps, &known) {
+    for (path, line) in writes {
         if let Some(value) = line.value() {
             kernel.write(&path, value, 0);
         }
     }
-    kernel
+    Some(kernel)
 }
 
 impl Boot {
@@ -215,7 +223,12 @@ impl Boot {
         self.kernel.doubt("net/netfilter/nf_conntrack_count", "it is no setting");
         // What a distribution's kernel or a virtual machine has by default may differ; the loopback
         // interface is set up before anything is set.
-        for path in subject.now.keys().filter(|path| path.contains("/conf/lo/")) {
+        let of_loopback = |folder: &str| {
+            let start = format!("net/{folder}/conf/lo/");
+            let rest = subject.now.range(start.clone()..);
+            rest.map(|(path, _)| path).take_while(move |path| path.starts_with(&start))
+        };
+        for path in of_loopback("ipv4").chain(of_loopback("ipv6")) {
             if let Some(value) = subject.value(path)
                 && kernel::default_of(path).is_none_or(|default| !key::same_value(default, value))
             {

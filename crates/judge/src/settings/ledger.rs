@@ -107,7 +107,8 @@ fn of(subject: &Subject<'_>, boot: &Boot, path: &str, sources: &[usize]) -> Ledg
             because = Because::Unknown("a container gets its defaults from its host".to_owned());
         }
     }
-    let by_hand = boot.by_hand.get(path).and_then(|held| held.value.clone());
+    let by_hand = boot.by_hand.as_ref().and_then(|kernel| kernel.value(path));
+    let by_hand = by_hand.filter(|_| !sources.is_empty()).map(str::to_owned);
     let by_hand = by_hand.filter(|by_hand| {
         let differs = |other: &Option<String>| {
             other.as_deref().is_some_and(|other| !key::same_value(other, by_hand))
@@ -158,11 +159,10 @@ fn owner(
         }
         _ => kernel::default_of(path).map(str::to_owned),
     };
-    // The kernel gives the loopback interface values of its own.
-    let of_loopback = path.contains("/conf/lo/");
     match default {
         Some(default) if key::same_value(&default, now) => Owner::Default,
-        Some(_) if of_loopback => Owner::Unknown,
+        // The kernel gives the loopback interface values of its own.
+        Some(_) if path.contains("/conf/lo/") => Owner::Unknown,
         Some(_) if subject.configuration.container.is_some() => Owner::Unknown,
         Some(_) => Owner::ByHand,
         None => Owner::Unknown,
