@@ -3,6 +3,7 @@
 //! Shared by the fuzzing program and by the test that replays what once crashed
 //! (`fuzz/regressions/TARGET/`).
 
+use collect::boot::fuzzing as boot;
 use collect::evidence::fuzzing as evidence;
 use collect::holders::fuzzing as holders;
 use collect::owners::fuzzing as owners;
@@ -26,10 +27,12 @@ pub(crate) const ALL: &[Target] = &[
     target("apk_database", owners::apk_database),
     target("attached_message", collect::attached::fuzz),
     target("bpf_records", holders::bpf_records),
+    target("boot_starters", boot::starters),
     target("btf", holders::btf),
     target("config_file", evidence::config),
     target("config_tables", evidence::tables),
     target("configuration", settings::configuration),
+    target("configured_listeners", boot::listeners),
     target("containers_storage", owners::containers_storage),
     target("docker_config", owners::docker_config),
     target("dpkg_diversions", owners::dpkg_diversions),
@@ -66,6 +69,7 @@ pub(crate) const ALL: &[Target] = &[
     target("ruleset", ruleset),
     target("snapshot", snapshot),
     target("sock_diag_datagram", sockets::sock_diag_datagram),
+    target("unit_file", boot::unit_file),
     target("xt_extension", xt_extension),
 ];
 

@@ -15,6 +15,7 @@
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "this room reads the host")]
 
 pub mod attached;
+pub mod boot;
 pub mod bpf;
 pub mod cgroups;
 pub mod evidence;

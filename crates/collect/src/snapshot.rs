@@ -13,7 +13,7 @@ use crate::holders::{Finder, Found as Held, Method};
 use crate::netns::Leads;
 use crate::owners::{containers, packages, systemd};
 use crate::settings::{self, Depth};
-use crate::{attached, cgroups, host, sockets, users};
+use crate::{attached, boot, cgroups, host, sockets, users};
 
 /// The cgroup of systemd itself (`SPECIAL_INIT_SCOPE` in systemd's src/basic/special.h).
 const INIT_CGROUP: &str = "/init.scope";
@@ -84,6 +84,9 @@ pub fn snapshot(request: Request) -> Snapshot {
         (snapshot.configuration, snapshot.kernel_state) = settings::surroundings(depth);
     }
     snapshot.sort();
+    if !request.sockets_only {
+        snapshot.boot = boot::collect(Path::new("/"), &snapshot, false);
+    }
     snapshot
 }
 
@@ -120,6 +123,9 @@ pub fn details(snapshot: &mut Snapshot, wanted: &Details) {
         forget_commands(&mut snapshot.units);
     }
     snapshot.sort();
+    if !snapshot.collector.sockets_only {
+        snapshot.boot = boot::collect(Path::new("/"), snapshot, true);
+    }
 }
 
 /// What leads to the network namespaces of the host.

@@ -17,6 +17,7 @@
 
 mod attached;
 mod blob;
+mod boot;
 mod cgroup;
 mod evidence;
 mod host;
@@ -35,6 +36,11 @@ pub use attached::{
     AddressFilter, AttachPoint, Attached, CgroupPoint, CgroupProgram, CgroupPrograms,
 };
 pub use blob::Blob;
+pub use boot::{
+    Boot, Condition, ConfiguredLink, ConfiguredListener, ConfiguredPort, DefaultTarget,
+    FirewallFile, FirewallLoader, ListenLine, Pull, PullKind, RestartPolicy, RulesForm,
+    RuntimeFile, Starter, StarterKind, Trigger, TriggerKind, UnitFile, UnitLoad, UserManager,
+};
 pub use cgroup::{Cgroup, ContainerEngine, ContainerRef, Placement};
 pub use evidence::{
     Answer, Connections, Dependent, Evidence, Export, Format, Key, NetworkMount, PackageUse, Place,

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Answer, Cgroup, CgroupId, CgroupPrograms, Collector, Configuration, Container, Evidence, Gap,
-    Holder, Host, Inode, KernelOwner, KernelState, NetNamespace, NetnsId, Package, Part, Pid,
+    Answer, Boot, Cgroup, CgroupId, CgroupPrograms, Collector, Configuration, Container, Evidence,
+    Gap, Holder, Host, Inode, KernelOwner, KernelState, NetNamespace, NetnsId, Package, Part, Pid,
     Placement, Process, Question, Socket, SystemdUnit, Uid, User,
 };
 
@@ -69,6 +69,9 @@ pub struct Snapshot {
     /// Connection tracking, modules, security modules.
     #[serde(default)]
     pub kernel_state: Part<KernelState>,
+    /// What the next boot starts.
+    #[serde(default)]
+    pub boot: Part<Boot>,
     /// What was missing and belongs to no part above.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gaps: Vec<Gap>,
@@ -118,6 +121,7 @@ impl Snapshot {
             evidence: Part::NotAsked,
             configuration: Part::NotAsked,
             kernel_state: Part::NotAsked,
+            boot: Part::NotAsked,
             gaps: Vec::new(),
         }
     }
@@ -172,6 +176,9 @@ impl Snapshot {
         each(&mut self.packages, |list| list.sort_unstable());
         each(&mut self.users, |list| list.sort_unstable());
         each(&mut self.evidence, |list| list.sort_by(|a, b| a.question.cmp(&b.question)));
+        if let Part::Known { value } | Part::Partial { value, .. } = &mut self.boot {
+            value.sort();
+        }
     }
 
     /// Forgets every network namespace but this one, and what is in them.
@@ -299,6 +306,7 @@ impl Snapshot {
             self.evidence.gaps(),
             self.configuration.gaps(),
             self.kernel_state.gaps(),
+            self.boot.gaps(),
             &self.gaps,
         ] {
             gaps.extend_from_slice(part);

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 
 use facts::{CgroupId, Gap, Inode, NetnsId, Part, Pid, Snapshot, Socket, State};
 
+use crate::boot::{self, AfterBoot, Outlook};
 use crate::finding::{self, Finding};
 use crate::firewall::Firewall;
 use crate::holder::{Creator, Held, Holding, ProcessHolder};
@@ -28,6 +29,7 @@ pub struct Judgement<'a> {
     holdings: Vec<Holding<'a>>,
     descriptors: Holders<'a>,
     places: Places<'a>,
+    outlook: Outlook<'a>,
     reaches: Reaches,
     findings: OnceCell<Vec<Finding>>,
 }
@@ -40,6 +42,11 @@ pub fn judge(snapshot: &Snapshot) -> Judgement<'_> {
     let Joined { rows, holdings } = join::join(snapshot, &namespaces, &places, &descriptors);
     let gaps = gaps(snapshot);
     let reaches = Reaches::of(&rows, namespaces.len());
+    let outlook = Outlook::of(snapshot, || {
+        let pids: HashSet<Pid> = holdings.iter().map(|holding| holding.pid).collect();
+        let units = pids.into_iter().filter_map(|pid| places.process(pid).1?.unit());
+        units.map(str::to_owned).collect()
+    });
     Judgement {
         snapshot,
         namespaces,
@@ -48,6 +55,7 @@ pub fn judge(snapshot: &Snapshot) -> Judgement<'_> {
         holdings,
         descriptors,
         places,
+        outlook,
         reaches,
         findings: OnceCell::new(),
     }
@@ -56,11 +64,10 @@ pub fn judge(snapshot: &Snapshot) -> Judgement<'_> {
 /// What was not read, and what this version does not judge yet.
 fn gaps(snapshot: &Snapshot) -> Vec<Gap> {
     let mut gaps = snapshot.all_gaps();
-    let because = |reason| if snapshot.collector.sockets_only { SOCKETS_ONLY } else { reason };
     if snapshot.collector.sockets_only {
         gaps.push(Gap::new("who can reach each socket", SOCKETS_ONLY));
+        gaps.push(Gap::new("what is open after a boot", SOCKETS_ONLY));
     }
-    gaps.push(Gap::new("what is open after a boot", because(reach::AFTER_BOOT_NOT_EVALUATED)));
     let mut seen = HashSet::new();
     gaps.retain(|gap| seen.insert(gap.clone()));
     gaps
@@ -100,12 +107,6 @@ impl<'a> Judgement<'a> {
     /// The unit of a cgroup, as its path tells.
     pub(crate) fn unit_of_cgroup(&self, id: CgroupId) -> Option<&str> {
         self.places.cgroup(id)?.unit()
-    }
-
-    /// Why it is unknown whether anything is open after a boot.
-    pub fn after_boot_unknown(&self) -> &'static str {
-        let unasked = self.snapshot.collector.sockets_only;
-        if unasked { SOCKETS_ONLY } else { reach::AFTER_BOOT_NOT_EVALUATED }
     }
 
     /// The namespace of a row.
@@ -224,6 +225,16 @@ impl<'a> Judgement<'a> {
                 single,
             })
         })
+    }
+
+    /// Whether a row is there again after a boot.
+    pub fn after_boot(&self, row: &Row<'_>) -> AfterBoot {
+        boot::after_boot(self, row)
+    }
+
+    /// What the next boot starts.
+    pub(crate) fn outlook(&self) -> &Outlook<'a> {
+        &self.outlook
     }
 
     /// Where a process runs.

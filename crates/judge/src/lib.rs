@@ -7,6 +7,7 @@
 //!   are one row with all holders). Connected sockets are not rows, since a busy host has 200,000
 //!   of them; [`Judgement::connected`] walks them.
 //! * [`holder`]: who holds a row: processes with their units and containers, or the kernel.
+//! * [`boot`]: whether a row is there again after a boot.
 //! * [`target`]: which rows a word of the user means.
 //! * [`why`]: why a row is there, whether it is needed, what closes it.
 //! * [`finding`]: what is wrong, each with what to do about it.
@@ -18,6 +19,7 @@
 //! Deliberately absent: prose for the screen and escaping, which are `report`'s.
 
 mod activation;
+pub mod boot;
 pub mod finding;
 pub mod firewall;
 pub mod holder;

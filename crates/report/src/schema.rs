@@ -182,7 +182,7 @@ pub struct Socket<'a> {
     /// Who can reach it over IPv6; null where IPv6 cannot arrive.
     pub ipv6: Option<Reach<'a>>,
     /// Whether it is there again after a boot; null for connected sockets.
-    pub after_boot: Option<AfterBoot<'a>>,
+    pub after_boot: Option<AfterBoot>,
     /// The service of the knowledge base that holds it, if it is in there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recognised: Option<&'a str>,
@@ -500,11 +500,15 @@ pub enum ClientSees {
 
 /// Whether a socket is there again after a boot.
 #[derive(Debug, Serialize, JsonSchema)]
-pub struct AfterBoot<'a> {
+pub struct AfterBoot {
     /// The verdict.
     pub verdict: AfterBootVerdict,
     /// Why.
-    pub because: &'a str,
+    pub because: String,
+    /// Where the same program is configured to listen instead, if that is elsewhere only:
+    /// `127.0.0.1:5432`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub instead: Vec<String>,
 }
 
 /// Whether a socket is there again after a boot.

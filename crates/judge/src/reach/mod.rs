@@ -108,10 +108,6 @@ pub struct Way {
     pub witness: Option<String>,
 }
 
-/// Why what happens at the next boot is unknown.
-pub const AFTER_BOOT_NOT_EVALUATED: &str =
-    "what starts at boot is not evaluated yet by this version";
-
 /// Why reach and what happens at the next boot are unknown where nobody asked for them.
 pub const SOCKETS_ONLY: &str = "not looked at (--sockets-only)";
 

@@ -3,12 +3,12 @@
 use std::net::IpAddr;
 
 use facts::{
-    Address, AddressFilter, Answer, AttachPoint, Attached, Cgroup, CgroupId, CgroupPoint,
-    CgroupProgram, CgroupPrograms, Collector, Container, ContainerEngine, Endpoint, Evidence,
-    Executable, Family, Gap, Holder, HolderMethod, Host, IfIndex, Inode, KernelOwner, Kind, Link,
-    NetNamespace, NetnsId, NftablesDump, Package, Part, Pid, Port, Process, Protocol,
-    PublishedPort, Question, Queue, Remedy, RulesetDump, RulesetText, Snapshot, Socket, State,
-    SystemdUnit, Uid, User,
+    Address, AddressFilter, Answer, AttachPoint, Attached, Boot, Cgroup, CgroupId, CgroupPoint,
+    CgroupProgram, CgroupPrograms, Collector, Container, ContainerEngine, DefaultTarget, Endpoint,
+    Evidence, Executable, Family, Gap, Holder, HolderMethod, Host, IfIndex, Inode, KernelOwner,
+    Kind, Link, NetNamespace, NetnsId, NftablesDump, Package, Part, Pid, Port, Process, Protocol,
+    PublishedPort, Pull, PullKind, Question, Queue, Remedy, RulesetDump, RulesetText, Snapshot,
+    Socket, State, SystemdUnit, Uid, UnitFile, UnitLoad, User,
 };
 
 use super::routing;
@@ -31,6 +31,7 @@ pub struct Sample {
     packages: Vec<Package>,
     users: Vec<User>,
     evidence: Vec<Evidence>,
+    boot: Option<Boot>,
     gaps: Vec<Gap>,
     inode: u64,
     netns: NetnsId,
@@ -60,6 +61,7 @@ impl Sample {
             packages: Vec::new(),
             users: Vec::new(),
             evidence: Vec::new(),
+            boot: None,
             gaps: Vec::new(),
             inode: 10_000,
             netns: HOST,
@@ -390,6 +392,60 @@ impl Sample {
         self
     }
 
+    /// What the next boot starts, to be added to: systemd, and nothing but its default target.
+    pub fn boot(&mut self) -> &mut Boot {
+        self.boot.get_or_insert_with(|| Boot {
+            systemd: true,
+            default_target: Some(DefaultTarget {
+                name: "multi-user.target".to_owned(),
+                source: "/etc/systemd/system/default.target".to_owned(),
+            }),
+            all_units: true,
+            chosen_ports: Some((32_768, 60_999)),
+            units: vec![UnitFile {
+                name: "multi-user.target".to_owned(),
+                load: UnitLoad::Loaded,
+                fragment: "/usr/lib/systemd/system/multi-user.target".to_owned(),
+                ..UnitFile::default()
+            }],
+            ..Boot::default()
+        })
+    }
+
+    /// A unit file.
+    pub fn unit_file(&mut self, name: &str) -> &mut UnitFile {
+        let units = &mut self.boot().units;
+        if let Some(at) = units.iter().position(|unit| unit.name == name) {
+            return &mut units[at];
+        }
+        units.push(UnitFile {
+            name: name.to_owned(),
+            load: UnitLoad::Loaded,
+            fragment: format!("/usr/lib/systemd/system/{name}"),
+            ..UnitFile::default()
+        });
+        // It was just pushed.
+        let last = units.len() - 1;
+        &mut units[last]
+    }
+
+    /// That one unit depends on another: by a link in a folder, or by its file.
+    pub fn pull(&mut self, from: &str, kind: PullKind, to: &str, by_link: bool) -> &mut Self {
+        self.unit_file(to);
+        let source = if by_link {
+            format!("/etc/systemd/system/{from}.wants/{to}")
+        } else {
+            format!("/usr/lib/systemd/system/{from}:3")
+        };
+        self.unit_file(from).pulls.push(Pull { to: to.to_owned(), kind, source });
+        self
+    }
+
+    /// That a unit is enabled: the default target wants it by a link.
+    pub fn enable(&mut self, unit: &str) -> &mut Self {
+        self.pull("multi-user.target", PullKind::Wants, unit, true)
+    }
+
     /// Something that could not be read.
     pub fn gap(&mut self, what: &str, why: &str) -> &mut Self {
         self.gaps.push(Gap::new(what, why));
@@ -444,6 +500,7 @@ impl Sample {
         if !self.evidence.is_empty() {
             snapshot.evidence = Part::known(self.evidence);
         }
+        snapshot.boot = self.boot.map_or(Part::NotAsked, Part::known);
         snapshot.gaps = self.gaps;
         snapshot.sort();
         snapshot

@@ -1,8 +1,9 @@
 //! The hosts.
 
 use facts::{
-    Answer, Gap, IfIndex, PackageUse, Part, Place, Profile, Protocol, Question, Queue, Remedy,
-    Snapshot, State, Uid,
+    Answer, ConfiguredListener, ConfiguredPort, Gap, IfIndex, ListenLine, PackageUse, Part, Place,
+    Port, Profile, Protocol, PullKind, Question, Queue, Remedy, RestartPolicy, Snapshot, State,
+    Trigger, TriggerKind, Uid,
 };
 
 use super::Sample;
@@ -29,6 +30,7 @@ pub fn all() -> Vec<(&'static str, Snapshot)> {
         ("loopback", loopback()),
         ("connected", connected()),
         ("by_hand", by_hand()),
+        ("moving", moving()),
         ("empty", Sample::new().build()),
     ]
 }
@@ -68,6 +70,26 @@ fn rpcbind() -> Snapshot {
     host.bind("tcp", "0.0.0.0:22", &[(700, 3)]).queue = Queue { now: 0, max: 128 };
     host.bind("tcp", "[::]:22", &[(700, 4)]).v6only = Some(true);
     needs_of_rpcbind(&mut host);
+    host.enable("ssh.service");
+    host.pull("multi-user.target", PullKind::Requires, "basic.target", false);
+    host.pull("basic.target", PullKind::Wants, "sockets.target", false);
+    host.pull("sockets.target", PullKind::Wants, "rpcbind.socket", true);
+    for (line, (protocol, address)) in [
+        (Protocol::TCP, "0.0.0.0"),
+        (Protocol::UDP, "0.0.0.0"),
+        (Protocol::TCP, "::"),
+        (Protocol::UDP, "::"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        host.unit_file("rpcbind.socket").listen.push(ListenLine {
+            protocol,
+            address: address.parse().ok(),
+            port: Port(111),
+            source: format!("/usr/lib/systemd/system/rpcbind.socket:{}", line + 10),
+        });
+    }
     host.build()
 }
 
@@ -377,6 +399,51 @@ fn by_hand() -> Snapshot {
     host.process(12, 9, "bash", 1000, session);
     host.process(40, 12, "python3", 1000, session).executable("/usr/bin/python3.11", None);
     host.bind("tcp", "0.0.0.0:8000", &[(40, 3)]).uid = Uid(1000);
+    host.boot();
+    host.build()
+}
+
+/// What the next boot changes: a database that will listen on loopback only, a container that its
+/// engine does not start again, a service whose start depends on something.
+fn moving() -> Snapshot {
+    let mut host = Sample::new();
+    host.process(700, 1, "postgres", 0, "/system.slice/postgresql@15-main.service");
+    host.process(1201, 1, "docker-proxy", 0, "/system.slice/docker.service");
+    host.process(1300, 1, "httpd", 0, "/system.slice/web.service");
+    host.container(CONTAINER, "db", (5433, 5432));
+    for address in ["0.0.0.0", "[::]"] {
+        host.bind("tcp", &format!("{address}:5432"), &[(700, 3)]).v6only = Some(true);
+        host.bind("tcp", &format!("{address}:5433"), &[(1201, 4)]).v6only = Some(true);
+    }
+    host.bind("tcp", "0.0.0.0:80", &[(1300, 3)]);
+    host.enable("postgresql@15-main.service").enable("docker.service").enable("web.path");
+    host.unit_file("web.service");
+    let path = host.unit_file("web.path");
+    path.starts = Some("web.service".to_owned());
+    let value = "PathChanged=/srv/web".to_owned();
+    path.triggers.push(Trigger { kind: TriggerKind::Changed, value, holds: false });
+    let listens = |address: &str| ConfiguredPort {
+        protocol: Protocol::TCP,
+        address: address.parse().unwrap_or_else(|_| panic!("{address} is no address")),
+        port: Port(5432),
+        source: "/etc/postgresql/15/main/postgresql.conf:60".to_owned(),
+    };
+    host.boot().listeners.push(ConfiguredListener {
+        program: "postgres".to_owned(),
+        unit: "postgresql@15-main.service".to_owned(),
+        source: "/etc/postgresql/15/main/postgresql.conf".to_owned(),
+        ports: vec![listens("127.0.0.1"), listens("::1")],
+        unclear: Vec::new(),
+    });
+    host.boot().restarts.push(RestartPolicy {
+        engine: facts::ContainerEngine::Docker,
+        id: CONTAINER.to_owned(),
+        name: "db".to_owned(),
+        policy: Some("no".to_owned()),
+        stopped_by_hand: Some(false),
+        removed_at_end: false,
+        source: format!("/var/lib/docker/containers/{CONTAINER}/hostconfig.json"),
+    });
     host.build()
 }
 

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use facts::{Family, Inode, Snapshot, Socket, State};
+use judge::boot;
 use judge::finding;
 use judge::holder::{Creator, Held, ProcessHolder};
 use judge::place::Place;
@@ -22,8 +23,8 @@ pub(super) fn socket<'a>(judgement: &'a Judgement<'a>, row: &'a Row<'a>) -> sche
         accept_queue: row.accept_queue().map(|q| schema::AcceptQueue { now: q.now, max: q.max }),
         ipv4: reach(judgement, row, Wire::Ipv4),
         ipv6: reach(judgement, row, Wire::Ipv6),
-        after_boot: Some(after_boot(judgement)),
         recognised: judgement.recognise(row).map(|known| known.service.id),
+        after_boot: Some(after_boot(&judgement.after_boot(row))),
         ..common(judgement, Of::Row(row), judgement.namespace_of(row))
     }
 }
@@ -272,11 +273,16 @@ fn client_sees(sees: ClientSees) -> schema::ClientSees {
     }
 }
 
-/// What is known about the next boot.
-fn after_boot<'a>(judgement: &Judgement<'_>) -> schema::AfterBoot<'a> {
+fn after_boot(after: &boot::AfterBoot) -> schema::AfterBoot {
     schema::AfterBoot {
-        verdict: schema::AfterBootVerdict::Unknown,
-        because: judgement.after_boot_unknown(),
+        verdict: match after.verdict {
+            boot::Verdict::Returns => schema::AfterBootVerdict::Returns,
+            boot::Verdict::Maybe => schema::AfterBootVerdict::Maybe,
+            boot::Verdict::Unknown => schema::AfterBootVerdict::Unknown,
+            boot::Verdict::DoesNotReturn => schema::AfterBootVerdict::DoesNotReturn,
+        },
+        because: after.because(),
+        instead: after.instead.iter().map(ToString::to_string).collect(),
     }
 }
 

@@ -13,7 +13,7 @@ use super::connected::{self, endpoint_into, state};
 use super::label::{LabelId, Labels};
 use super::lines::{device_into, frames_into, payload, what};
 use super::page::{Page, Style};
-use super::{View, holders, reach, why};
+use super::{View, after_boot, holders, reach, why};
 use crate::escape::Text;
 
 /// How wide the column of the questions is.
@@ -81,9 +81,7 @@ fn one<W: Write>(
     answer(page, "why", why.why)?;
     answer(page, "in use?", why.in_use)?;
     answer(page, "who can", reach::describe(judgement, rows))?;
-    let mut after_boot = Text::fixed("not known: ");
-    after_boot.push(judgement.after_boot_unknown());
-    answer(page, "after boot", [after_boot.into()])?;
+    answer(page, "after boot", after_boot::describe(judgement, rows))?;
     answer(page, "to close", why.to_close)?;
     answer(page, "not enough", why.not_enough)
 }
@@ -227,22 +225,24 @@ fn meaning(judgement: &Judgement<'_>, row: &Row<'_>) -> Option<Text> {
     Some(text)
 }
 
+/// A row by its protocol and address.
+pub(super) fn row_name(row: &Row<'_>) -> Text {
+    let mut text = Text::default();
+    if row.socket.family == Family::Packet {
+        text.push("packet");
+        return text;
+    }
+    text.push_plain(row.socket.protocol).push(" ");
+    endpoint_into(row.socket.local, &mut text);
+    if row.port() == Some(Port(0)) {
+        text.push(":0");
+    }
+    text
+}
+
 /// Each socket with what is known of it alone.
 fn sockets(judgement: &Judgement<'_>, rows: &[&Row<'_>]) -> Vec<Answer> {
-    let name = |row: &Row<'_>| {
-        let mut text = Text::default();
-        if row.socket.family == Family::Packet {
-            text.push("packet");
-            return text;
-        }
-        text.push_plain(row.socket.protocol).push(" ");
-        endpoint_into(row.socket.local, &mut text);
-        if row.port() == Some(Port(0)) {
-            text.push(":0");
-        }
-        text
-    };
-    let names: Vec<Text> = rows.iter().map(|row| name(row)).collect();
+    let names: Vec<Text> = rows.iter().map(|row| row_name(row)).collect();
     let widest = names.iter().map(Text::width).max().unwrap_or(0);
     let each = names.into_iter().zip(rows);
     each.map(|(mut lead, row)| {

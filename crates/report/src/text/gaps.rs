@@ -39,8 +39,7 @@ pub(super) fn write<W: Write>(page: &mut Page<'_, W>, judgement: &Judgement<'_>)
 
 /// Whether a gap is what this version does not judge or nobody asked for: the head says that in its own words.
 fn is_of_this_version(gap: &Gap) -> bool {
-    use judge::reach::{AFTER_BOOT_NOT_EVALUATED, SOCKETS_ONLY};
-    [AFTER_BOOT_NOT_EVALUATED, SOCKETS_ONLY].contains(&gap.why.as_str())
+    gap.why == judge::reach::SOCKETS_ONLY
 }
 
 /// As many items as these lines have room for, and how many more there are.

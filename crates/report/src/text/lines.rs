@@ -13,6 +13,7 @@ use judge::Judgement;
 use judge::reach::{Verdict, Wire};
 use judge::row::{Row, Scope, plain};
 
+use super::after_boot;
 use super::cell::{self, Cell};
 use super::label::{LabelId, Labels};
 use crate::escape::Text;
@@ -139,11 +140,12 @@ impl Line<'_, '_> {
     }
 
     /// What it says apart from its holders.
-    pub(super) fn texts(&self, judgement: &Judgement<'_>) -> [Text; 4] {
+    pub(super) fn texts(&self, judgement: &Judgement<'_>) -> [Text; 5] {
         let Some(row) = self.rows.first() else { return Default::default() };
         let ipv4 = self.ipv4.text(judgement, row);
         let ipv6 = self.ipv6.text(judgement, row);
-        [self.port(judgement, row), what(judgement, row), ipv4, ipv6]
+        let after_boot = Text::fixed(after_boot::cell(judgement, &self.rows));
+        [self.port(judgement, row), what(judgement, row), ipv4, ipv6, after_boot]
     }
 
     /// Who holds it.

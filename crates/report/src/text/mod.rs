@@ -3,6 +3,7 @@
 //! Data only goes through [`Text`], so nothing of the host's reaches
 //! the terminal unescaped. Widths from 60 to 96 columns; below and above, as for these.
 
+mod after_boot;
 mod cell;
 mod connected;
 mod detail;

@@ -43,9 +43,9 @@ fn tables<W: Write>(
     let rows = judgement.rows.iter().filter(|r| view.all || !hidden(Group::of(r)));
     let mut labels = Labels::default();
     let lines = lines::of(judgement, rows, &mut labels, view.all);
-    let texts: Vec<[Text; 4]> = lines.iter().map(|line| line.texts(judgement)).collect();
+    let texts: Vec<[Text; 5]> = lines.iter().map(|line| line.texts(judgement)).collect();
     let each = || lines.iter().zip(&texts);
-    let head = ["PORT", "WHAT", "IPv4", "IPv6", "HELD BY"].map(Text::fixed);
+    let head = ["PORT", "WHAT", "IPv4", "IPv6", "HELD BY", "AFTER BOOT"].map(Text::fixed);
     let head: Cells<'_> = head.each_ref();
     let all = each().map(|(line, texts)| cells(line, texts, &labels));
     let widths = Widths::of(all.chain([head]), page.width());
@@ -95,9 +95,9 @@ fn tables<W: Write>(
 }
 
 /// A line of the table.
-fn cells<'t>(line: &Line<'_, '_>, texts: &'t [Text; 4], labels: &'t Labels) -> Cells<'t> {
-    let [port, what, ipv4, ipv6] = texts;
-    [port, what, ipv4, ipv6, labels.get(line.label())]
+fn cells<'t>(line: &Line<'_, '_>, texts: &'t [Text; 5], labels: &'t Labels) -> Cells<'t> {
+    let [port, what, ipv4, ipv6, after_boot] = texts;
+    [port, what, ipv4, ipv6, labels.get(line.label()), after_boot]
 }
 
 /// The heading of a namespace.

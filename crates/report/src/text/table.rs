@@ -6,7 +6,7 @@ use super::page::{Page, Style};
 use crate::escape::Text;
 
 /// How many columns the table has.
-pub(super) const COLUMNS: usize = 5;
+pub(super) const COLUMNS: usize = 6;
 
 /// One line of the table.
 pub(super) type Cells<'t> = [&'t Text; COLUMNS];
@@ -26,13 +26,14 @@ enum Wide {
     Cut,
 }
 
-/// PORT, WHAT, IPv4, IPv6, HELD BY.
-const WIDE: [Wide; COLUMNS] = [Wide::Wrap, Wide::Cut, Wide::Wrap, Wide::Wrap, Wide::Cut];
+/// PORT, WHAT, IPv4, IPv6, HELD BY, AFTER BOOT.
+const WIDE: [Wide; COLUMNS] =
+    [Wide::Wrap, Wide::Cut, Wide::Wrap, Wide::Wrap, Wide::Cut, Wide::Wrap];
 
 /// The widths below which a column is not made narrower, in this order: each step is done before
 /// the next. The last ones add up to the narrowest screen, 60.
-const SHRINK: [(usize, usize); 9] =
-    [(4, 24), (3, 20), (4, 16), (1, 12), (3, 10), (1, 8), (0, 10), (4, 13), (2, 9)];
+const SHRINK: [(usize, usize); 10] =
+    [(4, 24), (5, 6), (3, 20), (4, 16), (1, 12), (3, 9), (1, 7), (0, 10), (4, 9), (2, 7)];
 
 /// The widths of the columns.
 #[derive(Clone, Debug)]

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-use facts::{Container, ContainerEngine, Gap, Port, PublishedPort};
+use facts::{Container, ContainerEngine, Gap, Port, PublishedPort, RestartPolicy};
 use serde::Deserialize;
 
 use super::super::files::{self, FileError};
@@ -22,6 +22,7 @@ struct ConfigFile {
     config: Option<ImageConfig>,
     state: Option<State>,
     network_settings: Option<NetworkSettings>,
+    has_been_manually_stopped: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -66,6 +67,14 @@ struct Binding {
 #[serde(rename_all = "PascalCase")]
 struct HostConfigFile {
     port_bindings: Option<PortMap>,
+    restart_policy: Option<Policy>,
+    auto_remove: Option<bool>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Policy {
+    name: Option<String>,
 }
 
 /// The `containers` folders that docker may use on this host: the default one, the one its
@@ -152,6 +161,29 @@ fn read(folder: &Path, id: &str) -> Result<Option<(Container, bool, Vec<Gap>)>, 
         source: path.display().to_string(),
     };
     Ok(Some((container, running, gaps)))
+}
+
+/// What the daemon does with a container when it starts; none if it does not know the id.
+pub(super) fn restart(folder: &Path, id: &str) -> Result<Option<RestartPolicy>, FileError> {
+    let path = folder.join(id).join("config.v2.json");
+    let Some(bytes) = files::read(&path, FILE_LIMIT)? else { return Ok(None) };
+    let config: ConfigFile =
+        serde_json::from_slice(&bytes).map_err(|error| FileError::json(&path, &error))?;
+    let path = folder.join(id).join("hostconfig.json");
+    let Some(bytes) = files::read(&path, FILE_LIMIT)? else { return Ok(None) };
+    let host: HostConfigFile =
+        serde_json::from_slice(&bytes).map_err(|error| FileError::json(&path, &error))?;
+    // An empty name is `no` (moby api/types/container/hostconfig.go, `IsNone`).
+    let policy = host.restart_policy.and_then(|policy| policy.name).unwrap_or_default();
+    Ok(Some(RestartPolicy {
+        engine: ContainerEngine::Docker,
+        id: id.to_owned(),
+        name: config.name.strip_prefix('/').unwrap_or(&config.name).to_owned(),
+        policy: Some(if policy.is_empty() { "no".to_owned() } else { policy }),
+        stopped_by_hand: Some(config.has_been_manually_stopped.unwrap_or(false)),
+        removed_at_end: host.auto_remove.unwrap_or(false),
+        source: path.display().to_string(),
+    }))
 }
 
 /// The ports that a container was told to publish: what a daemon that did not record the outcome

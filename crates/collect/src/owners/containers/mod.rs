@@ -14,7 +14,7 @@ mod storage;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use facts::{Container, ContainerEngine, ContainerRef, Gap, Part, Protocol};
+use facts::{Container, ContainerEngine, ContainerRef, Gap, Part, Protocol, RestartPolicy};
 
 use super::files::FileError;
 
@@ -71,6 +71,40 @@ pub fn collect(root: &Path, wanted: &[ContainerRef], published: bool) -> Part<Ve
     gaps.sort_unstable();
     gaps.dedup();
     Part::with_gaps(containers, gaps)
+}
+
+/// What the engines do with these containers when they start. Only docker writes that down in files
+/// of a documented shape; of others it is not known.
+pub fn restart_policies(root: &Path, wanted: &[ContainerRef]) -> Vec<RestartPolicy> {
+    let folders = docker::folders(root);
+    let mut policies: Vec<RestartPolicy> = wanted
+        .iter()
+        .map(|one| {
+            let is_id = one.id.len() == 64 && one.id.bytes().all(|b| b.is_ascii_hexdigit());
+            let mut why = "its engine's files do not say".to_owned();
+            if one.engine == ContainerEngine::Docker && is_id {
+                for folder in &folders {
+                    match docker::restart(folder, &one.id) {
+                        Ok(Some(policy)) => return policy,
+                        Ok(None) => {}
+                        Err(error) => why = error.to_string(),
+                    }
+                }
+            }
+            RestartPolicy {
+                engine: one.engine,
+                id: one.id.clone(),
+                name: String::new(),
+                policy: None,
+                stopped_by_hand: None,
+                removed_at_end: false,
+                source: why,
+            }
+        })
+        .collect();
+    policies.sort_unstable();
+    policies.dedup();
+    policies
 }
 
 /// Whether an engine keeps files about its containers, rather than naming its cgroups after them.
