@@ -26,7 +26,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
-use facts::{Answer, Evidence, Gap, Part, Question, Snapshot};
+use facts::{Answer, Evidence, Gap, Part, Question, Remedy, Snapshot};
 
 use crate::owners::files::{self, FileError};
 use crate::owners::systemd;
@@ -94,15 +94,37 @@ fn names<'q>(
     questions.iter().filter_map(|q| of(q)).map(String::as_str).collect()
 }
 
-/// The registered programs, if the portmapper runs.
+/// The registered programs: none if the portmapper does not run. Asking would start it then, where
+/// systemd has its socket.
 fn programs(snapshot: &Snapshot, root: &Path) -> Part<Answer> {
-    let runs = |p: &facts::Process| p.comm == "rpcbind" || p.comm == "portmap";
-    if snapshot.processes.items().iter().any(runs) {
-        portmapper::programs(root, PORTMAPPER_LIMIT)
-    } else {
-        let why = "the portmapper does not run, and asking would start it";
-        Part::unreadable(Gap::new("registered RPC programs", why).minor())
+    let runs = snapshot.processes.items().iter().any(|process| is_portmapper(&process.comm));
+    match if runs { Some(true) } else { portmapper_runs(root) } {
+        Some(true) => portmapper::programs(root, PORTMAPPER_LIMIT),
+        Some(false) => Part::known(Answer::Programs { found: Vec::new() }),
+        None => {
+            let why = "not all processes are shown, so that the portmapper may run or not";
+            Part::unreadable(Gap::new("registered RPC programs", why).remedied_by(Remedy::Root))
+        }
     }
+}
+
+/// Whether a process has the name of a portmapper.
+fn is_portmapper(comm: &str) -> bool {
+    matches!(comm, "rpcbind" | "portmap")
+}
+
+/// Whether one runs; none if `/proc` does not show all processes (proc(5), hidepid).
+fn portmapper_runs(root: &Path) -> Option<bool> {
+    let proc = below(root, "/proc");
+    let comm = |folder: &std::ffi::OsStr| std::fs::read_to_string(proc.join(folder).join("comm"));
+    comm("1".as_ref()).ok()?;
+    let names = files::list(&proc).ok().flatten()?;
+    let is_pid = |name: &&std::ffi::OsString| {
+        name.to_str().is_some_and(|name| name.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    // One that ended meanwhile does not run.
+    let mut comms = names.iter().filter(is_pid).filter_map(|name| comm(name).ok());
+    Some(comms.any(|comm| is_portmapper(comm.trim_end())))
 }
 
 /// Whether something is at a path.

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Finding, Severity, subject};
 use crate::Judgement;
+use crate::reach::{self, Wire};
+use crate::row::Row;
 use crate::why::{
     Because, Facts, How, InUse, Outcome, Verdict, closing_units, in_use, may_be_unneeded,
 };
@@ -13,6 +15,9 @@ use crate::why::{
 pub(super) fn find(judgement: &Judgement<'_>, found: &mut Vec<Finding>) {
     let mut services: BTreeMap<(usize, &str), Unneeded> = BTreeMap::new();
     for (at, row) in judgement.rows.iter().enumerate().filter(|(_, row)| may_be_unneeded(row)) {
+        if is_kept_in(judgement, row) {
+            continue;
+        }
         let facts = Facts::of(judgement, row);
         let Some(service) = facts.recognised().map(|known| known.service) else { continue };
         let in_use = in_use(&facts, row);
@@ -41,6 +46,15 @@ pub(super) fn find(judgement: &Judgement<'_>, found: &mut Vec<Finding>) {
         action,
         rows,
     }));
+}
+
+/// Whether nobody outside of this host can speak to a row: then it is no matter.
+fn is_kept_in(judgement: &Judgement<'_>, row: &Row<'_>) -> bool {
+    let kept = |wire| {
+        let verdict = judgement.reach(row, wire).map(|reach| reach.verdict);
+        matches!(verdict, None | Some(reach::Verdict::Blocked | reach::Verdict::HostOnly))
+    };
+    Wire::BOTH.into_iter().all(kept)
 }
 
 /// A service that nothing needs.

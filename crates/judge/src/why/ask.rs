@@ -44,7 +44,7 @@ pub fn findings_need(judgement: &Judgement<'_>) -> BTreeSet<Question> {
     asked
 }
 
-/// Whether it matters that nothing needs a row: others can speak to it.
+/// Whether it matters that nothing needs a row: others may speak to it, as far as its address tells.
 pub(crate) fn may_be_unneeded(row: &Row<'_>) -> bool {
     row.is_open() && matches!(row.scope, Scope::Any | Scope::Address)
 }

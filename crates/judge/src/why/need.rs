@@ -87,7 +87,6 @@ pub(super) fn look<'j>(judgement: &'j Judgement<'_>, check: &'static Check) -> O
                 from_list(found, part.gaps().first().map(|gap| gap.why.as_str()))
             }
         },
-        Check::RpcProgram { .. } if !portmapper_runs(judgement) => Outcome::Absent,
         _ => {
             let Some(question) = question(check) else { return NOT_ASKED };
             match snapshot.answer(&question) {
@@ -106,14 +105,6 @@ pub(super) fn look<'j>(judgement: &'j Judgement<'_>, check: &'static Check) -> O
 }
 
 const NOT_ASKED: Outcome<'static> = Outcome::Unknown(Unknown::NotAsked);
-
-/// Whether the portmapper runs, as far as it is known: one that does not run has no programs. It
-/// always holds a socket, so that it is among the processes if holders could be read.
-fn portmapper_runs(judgement: &Judgement<'_>) -> bool {
-    let snapshot = judgement.snapshot;
-    let is_it = |p: &facts::Process| p.comm == "rpcbind" || p.comm == "portmap";
-    !snapshot.holders.is_complete() || snapshot.processes.items().iter().any(is_it)
-}
 
 /// The outcome of a list that may not be whole.
 fn from_list<'j>(found: Vec<Trace<'j>>, missing: Option<&'j str>) -> Outcome<'j> {
@@ -138,15 +129,7 @@ fn answered<'j>(check: &'static Check, answer: &'j Answer) -> Outcome<'j> {
             found.iter().filter(is_it).map(Trace::Program).collect()
         }
         (Check::Profile { ipv4, ipv6 }, Answer::Profiles { found }) => {
-            let fits = |wanted: &[String], method: &str| {
-                // nm-settings-nmcli(5): a profile without a method has `auto`.
-                let method = if method.is_empty() { "auto" } else { method };
-                wanted.is_empty() || wanted.iter().any(|wanted| wanted == method)
-            };
-            let is_it = |p: &&Profile| {
-                !p.active_on.is_empty() && fits(ipv4, &p.ipv4) && fits(ipv6, &p.ipv6)
-            };
-            found.iter().filter(is_it).map(Trace::Profile).collect()
+            return profiles(ipv4, ipv6, found);
         }
         (Check::Setting { has, lacks, .. }, Answer::Settings { found, .. }) => {
             let is_it = |s: &&Setting| {
@@ -165,6 +148,24 @@ fn answered<'j>(check: &'static Check, answer: &'j Answer) -> Outcome<'j> {
         _ => return Outcome::Unknown(Unknown::Unread("the answer is of another kind")),
     };
     from_list(found, None)
+}
+
+/// Active profiles with these methods. NetworkManager writes down which profile is active once it is
+/// set up, and until then one that fits may be the one.
+fn profiles<'j>(ipv4: &[String], ipv6: &[String], all: &'j [Profile]) -> Outcome<'j> {
+    let fits = |wanted: &[String], method: &str| {
+        // nm-settings-nmcli(5): a profile without a method has `auto`.
+        let method = if method.is_empty() { "auto" } else { method };
+        wanted.is_empty() || wanted.iter().any(|wanted| wanted == method)
+    };
+    let fitting = || all.iter().filter(|p| fits(ipv4, &p.ipv4) && fits(ipv6, &p.ipv6));
+    let active: Vec<_> =
+        fitting().filter(|p| !p.active_on.is_empty()).map(Trace::Profile).collect();
+    match fitting().next() {
+        _ if !active.is_empty() => Outcome::Found(active),
+        Some(profile) => Outcome::Unknown(Unknown::Unclear(Trace::Profile(profile))),
+        None => Outcome::Absent,
+    }
 }
 
 /// Whether a value has this word, whatever the case.

@@ -58,7 +58,7 @@ pub(crate) fn because<W: Words>(because: &Because<'_>, words: &mut W) {
                 Unknown::Unclear(trace) => {
                     words.ours(" (");
                     self::trace(trace, words);
-                    words.ours(" does not say)");
+                    words.ours(" does not tell)");
                 }
             }
         }
@@ -110,9 +110,9 @@ pub(super) fn trace<W: Words>(trace: &Trace<'_>, words: &mut W) {
             words.ours(" version ").plain(program.version).ours(" over ").host(&program.netid);
         }
         Trace::Profile(profile) => {
-            words.host(&profile.id).ours(" on ");
+            words.host(&profile.id);
             for (at, interface) in profile.active_on.iter().enumerate() {
-                words.ours(if at == 0 { "" } else { ", " }).host(interface);
+                words.ours(if at == 0 { " on " } else { ", " }).host(interface);
             }
             words.ours(", ipv6.method ");
             words.host(if profile.ipv6.is_empty() { "auto" } else { &profile.ipv6 });
