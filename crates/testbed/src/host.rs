@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::{Done, Error, Image, Lab, leftovers, run};
+use crate::{Contents, Done, Error, Image, Lab, leftovers, run};
 
 mod leader;
 
@@ -34,6 +34,7 @@ pub struct HostOptions {
     enable: Vec<String>,
     files: Vec<(String, String)>,
     nspawn: Vec<String>,
+    contents: Contents,
 }
 
 impl HostOptions {
@@ -53,6 +54,13 @@ impl HostOptions {
     #[must_use]
     pub fn file(mut self, path: &str, content: &str) -> Self {
         self.files.push((path.to_owned(), content.to_owned()));
+        self
+    }
+
+    /// Many services are installed, none of them started ([`Contents::Services`]).
+    #[must_use]
+    pub fn services(mut self) -> Self {
+        self.contents = Contents::Services;
         self
     }
 
@@ -84,7 +92,7 @@ impl Host {
     /// [`Error`], with the end of the host's console where it booted and did not get far.
     pub fn boot(lab: &Lab, name: &str, options: &HostOptions) -> Result<Self, Error> {
         leftovers::remove();
-        let image = Image::ready()?;
+        let image = Image::with(options.contents)?;
         let name = leftovers::unique_name(name);
         let mut command = lab.router().command("unshare");
         command

@@ -46,6 +46,61 @@ const PACKAGES: &[&str] = &[
     "ufw",
 ];
 
+/// What is installed besides on hosts that have many services ([`Contents::Services`]).
+const SERVICES: &[&str] = &[
+    "apache2",
+    "avahi-daemon",
+    "chrony",
+    "cockpit-ws",
+    "cups-browsed",
+    "cups-daemon",
+    "dhcpcd-base",
+    "exim4-daemon-light",
+    "haproxy",
+    "iperf3",
+    "mariadb-server",
+    "memcached",
+    "openbsd-inetd",
+    "postgresql",
+    "prometheus-node-exporter",
+    "redis-server",
+    "samba",
+    "snmpd",
+    "tftpd-hpa",
+    "vsftpd",
+];
+
+/// What cannot be there with them: chrony takes its place. The package and its unit.
+const LEFT_OUT: (&str, &str) = ("systemd-timesyncd", "systemd-timesyncd.service");
+
+/// Which of their units Debian enables; a test starts those that it is about. Those without a unit
+/// file of their own are started by links in `/etc/rc?.d`, which are removed.
+const SERVICES_DISABLED: &[&str] = &[
+    "apache2.service",
+    "avahi-daemon.service",
+    "avahi-daemon.socket",
+    "chrony.service",
+    "cockpit.socket",
+    "cups-browsed.service",
+    "cups.path",
+    "cups.service",
+    "cups.socket",
+    "exim4-base.timer",
+    "haproxy.service",
+    "inetd.service",
+    "mariadb.service",
+    "mariadb.socket",
+    "memcached.service",
+    "nmbd.service",
+    "postgresql.service",
+    "prometheus-node-exporter.service",
+    "redis-server.service",
+    "samba-ad-dc.service",
+    "smbd.service",
+    "snmpd.service",
+    "vsftpd.service",
+];
+
 /// What Debian enables at installation and a quiet host does not want. A test enables what it is
 /// about ([`crate::HostOptions::enable`]).
 const DISABLED: &[&str] = &[
@@ -84,6 +139,41 @@ const CACHE_VARIABLE: &str = "WHYOPEN_TESTBED_CACHE";
 /// Where images are cached unless [`CACHE_VARIABLE`] says otherwise.
 const CACHE: &str = "/var/cache/whyopen-testbed";
 
+/// What is installed in an image.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Contents {
+    /// What most tests need.
+    #[default]
+    Usual,
+    /// Many services besides, none of them started. It takes minutes to make and twice the space, and
+    /// is made only for the tests that ask for it.
+    Services,
+}
+
+impl Contents {
+    /// The packages besides Debian's required ones.
+    fn packages(self) -> Vec<&'static str> {
+        match self {
+            Self::Usual => PACKAGES.to_vec(),
+            Self::Services => {
+                let usual = PACKAGES.iter().filter(|package| **package != LEFT_OUT.0);
+                usual.chain(SERVICES).copied().collect()
+            }
+        }
+    }
+
+    /// The units that are disabled.
+    fn disabled(self) -> Vec<&'static str> {
+        match self {
+            Self::Usual => DISABLED.to_vec(),
+            Self::Services => {
+                let usual = DISABLED.iter().filter(|unit| **unit != LEFT_OUT.1);
+                usual.chain(SERVICES_DISABLED).copied().collect()
+            }
+        }
+    }
+}
+
 /// A directory with a bootable Debian.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Image {
@@ -91,15 +181,23 @@ pub struct Image {
 }
 
 impl Image {
-    /// The image; makes it if it is not cached yet, which takes about a minute. Callers at the same
-    /// time, in this and in other processes, wait for the first.
+    /// The usual image: see [`Image::with`].
+    ///
+    /// # Errors
+    /// Those of [`Image::with`].
+    pub fn ready() -> Result<Self, Error> {
+        Self::with(Contents::Usual)
+    }
+
+    /// The image; makes it if it is not cached yet, which takes about a minute for the usual one.
+    /// Callers at the same time, in this and in other processes, wait for the first.
     ///
     /// # Errors
     /// [`Error::Missing`] without debootstrap, [`Error::NoMirror`] if the machine's package sources
     /// do not name a mirror, [`Error::Failed`] if the installation fails.
-    pub fn ready() -> Result<Self, Error> {
+    pub fn with(contents: Contents) -> Result<Self, Error> {
         let cache = Self::cache();
-        let name = format!("{RELEASE}-{:016x}", fnv1a(recipe().as_bytes()));
+        let name = format!("{RELEASE}-{:016x}", fnv1a(recipe(contents).as_bytes()));
         let image = Self { directory: cache.join(&name) };
         if image.directory.is_dir() {
             return Ok(image);
@@ -116,7 +214,7 @@ impl Image {
                 fs::remove_dir_all(&unfinished)
                     .map_err(Error::io(format!("remove {}", unfinished.display())))?;
             }
-            install(&unfinished)?;
+            install(&unfinished, contents)?;
             fs::rename(&unfinished, &image.directory)
                 .map_err(Error::io(format!("rename {}", unfinished.display())))?;
         }
@@ -135,15 +233,16 @@ impl Image {
 }
 
 /// Everything that decides what the image contains.
-fn recipe() -> String {
-    format!("{RECIPE}\n{RELEASE}\n{}\n{}\n", PACKAGES.join(","), DISABLED.join(","))
+fn recipe(contents: Contents) -> String {
+    let (packages, disabled) = (contents.packages().join(","), contents.disabled().join(","));
+    format!("{RECIPE}\n{RELEASE}\n{packages}\n{disabled}\n")
 }
 
 /// Installs Debian into `directory`.
-fn install(directory: &Path) -> Result<(), Error> {
+fn install(directory: &Path, contents: Contents) -> Result<(), Error> {
     let target = directory.display().to_string();
     let mirror = Mirror::of_this_machine(RELEASE)?;
-    let include = format!("--include={}", PACKAGES.join(","));
+    let include = format!("--include={}", contents.packages().join(","));
     let mut command = vec!["debootstrap", "--variant=minbase", include.as_str()];
     let keyring = mirror.keyring.map(|path| format!("--keyring={path}"));
     command.extend(keyring.as_deref());
@@ -156,7 +255,10 @@ fn install(directory: &Path) -> Result<(), Error> {
 
     let root = format!("--root={target}");
     let disable = ["systemctl", root.as_str(), "disable"];
-    run::run(&[], &[&disable[..], DISABLED].concat())?.ok()?;
+    run::run(&[], &[&disable[..], &contents.disabled()].concat())?.ok()?;
+    if contents == Contents::Services {
+        remove_start_links(directory)?;
+    }
     // Every host makes its own id, else they would all derive the same addresses from it. Empty, not
     // absent: systemd would take an absent file for a first boot and enable everything again
     // (machine-id(5), "FIRST BOOT SEMANTICS").
@@ -169,6 +271,24 @@ fn install(directory: &Path) -> Result<(), Error> {
     let resolv = directory.join("etc/resolv.conf");
     fs::remove_file(&resolv).map_err(Error::io(format!("remove {}", resolv.display())))?;
     write(&resolv, "")
+}
+
+/// Removes the links by which System V's init would start services at boot: systemd makes units of
+/// them for programs without a unit file of their own (systemd-sysv-generator(8)).
+fn remove_start_links(directory: &Path) -> Result<(), Error> {
+    for level in ["rc2.d", "rc3.d", "rc4.d", "rc5.d"] {
+        let folder = directory.join("etc").join(level);
+        let what = || format!("remove links in {}", folder.display());
+        for entry in fs::read_dir(&folder).map_err(Error::io(what()))? {
+            let entry = entry.map_err(Error::io(what()))?;
+            let name = entry.file_name();
+            let starts = |service| name.to_string_lossy().strip_suffix(service).is_some();
+            if ["exim4", "openbsd-inetd", "tftpd-hpa"].into_iter().any(starts) {
+                fs::remove_file(entry.path()).map_err(Error::io(what()))?;
+            }
+        }
+    }
+    Ok(())
 }
 
 fn write(path: &Path, content: &str) -> Result<(), Error> {

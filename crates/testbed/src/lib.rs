@@ -44,7 +44,7 @@ pub use client::{Client, Reply};
 pub use emulated::{Printed, emulate};
 pub use error::Error;
 pub use host::{Host, HostOptions};
-pub use image::Image;
+pub use image::{Contents, Image};
 pub use lab::Lab;
 pub use load::{Load, LoadShape, Measured};
 pub use netns::Netns;

@@ -46,6 +46,13 @@ impl Explained {
         all[0].as_str().unwrap()
     }
 
+    /// Fails unless that is the verdict whether something needs it.
+    #[track_caller]
+    pub(crate) fn is_in_use(&self, verdict: &str) {
+        let because = &self.rows[0]["why"]["in_use"]["because"];
+        assert_eq!(self.in_use(), verdict, "{because:#}");
+    }
+
     /// Fails unless a sentence about the first row, in this list, contains the text; returns it.
     #[track_caller]
     pub(crate) fn says(&self, list: &str, text: &str) -> &Value {

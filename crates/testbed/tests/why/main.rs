@@ -16,5 +16,15 @@ mod listing;
 #[path = "../see/seen.rs"]
 mod seen;
 
+mod dhclient;
+mod docker;
 mod explained;
+mod networkd;
+mod networkmanager;
+mod nginx;
 mod portmapper;
+mod resolved;
+mod services;
+mod ssh;
+mod timesyncd;
+mod vxlan;
