@@ -2,7 +2,7 @@
 //!
 //! Input: the namespace that the calling thread is in, with its links; the cgroups of sockets.
 //! Output: what is attached where, by name. What one does is known of the address filter of systemd
-//! alone ([`systemd`]); any other is for the judge to call unknown.
+//! alone (`systemd`); any other is for the judge to call unknown.
 //!
 //! * XDP programs come with the links, filters of the traffic control over rtnetlink, and what the
 //!   kernel calls tcx, netkit, `sk_lookup` and cgroup programs over bpf(2), which needs

@@ -4,12 +4,12 @@
 //! what holds sockets. Output: [`facts::Boot`]. Most of it needs no privilege; what does leaves a
 //! gap.
 //!
-//! * [`load_path`], [`syntax`], [`units`], [`conditions`], [`listen`]: systemd's own files. They are
+//! * `load_path`, `syntax`, `units`, `conditions`, `listen`: systemd's own files. They are
 //!   read as the next boot will find them: what is below `/run` counts only where a generator makes
 //!   it anew.
-//! * [`starters`]: what starts programs besides: crontabs, scripts, the message bus …
-//! * [`listeners`]: where sshd, nginx and PostgreSQL are configured to listen.
-//! * [`links`]: files that make network links.
+//! * `starters`: what starts programs besides: crontabs, scripts, the message bus …
+//! * `listeners`: where sshd, nginx and PostgreSQL are configured to listen.
+//! * `links`: files that make network links.
 //!
 //! Only what is needed is read: the units that the default target leads to and those that hold
 //! sockets. If one of these is not among what the target leads to, everything else is looked

@@ -3,10 +3,10 @@
 //! Input: [`facts::Boot`] and who holds the socket. Output: an [`AfterBoot`] with its reasons. "Does
 //! not return" is said only where everything that might start it was read and names it nowhere.
 //!
-//! * [`graph`]: which units the next boot starts.
-//! * [`opener`]: what opened a socket, of each of its holders.
-//! * [`outcome`]: what each kind of opener means for the next boot.
-//! * [`bound`]: where units and programs are configured to listen.
+//! * `graph`: which units the next boot starts.
+//! * `opener`: what opened a socket, of each of its holders.
+//! * `outcome`: what each kind of opener means for the next boot.
+//! * `bound`: where units and programs are configured to listen.
 
 mod bound;
 mod graph;

@@ -4,7 +4,7 @@
 //! where that one substitutes backward, keeps a packet where that one keeps diagrams. So it serves
 //! as an oracle for it in tests, and it tells which rule decided.
 //!
-//! [`walk`] is for a ruleset alone, [`journey`] for a known host: with routing and the way of the
+//! [`walk()`] is for a ruleset alone, [`journey()`] for a known host: with routing and the way of the
 //! reply. What cannot be decided from the packet is asked of an [`Oracle`].
 
 mod condition;
