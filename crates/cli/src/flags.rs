@@ -1,5 +1,6 @@
 //! The flags, parsed without effects: no file is opened and no host is read here.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -70,6 +71,8 @@ pub(crate) enum Command {
     Rules(RulesFlags),
     /// Say what the kernel's settings are, who set them, and what a boot makes of them
     Settings(SettingsFlags),
+    /// Say step by step what becomes of a packet from a client to this host
+    Explain(ExplainFlags),
     /// Print the JSON schema of -o json
     Schema {
         /// That of `settings -o json`
@@ -172,6 +175,83 @@ pub(crate) enum HostRole {
     Router,
     /// It forwards for its own containers.
     ContainerHost,
+}
+
+/// Flags of `explain`.
+#[derive(Debug, Args)]
+pub(crate) struct ExplainFlags {
+    /// The address of the client
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) from: IpAddr,
+    /// The destination that it uses: :9100, 192.0.2.1:22, [2001:db8::1]:443/tcp, :53/udp, or for
+    /// protocols without ports 192.0.2.1/icmp; an address of this host if it has none
+    #[arg(long, value_name = "ADDRESS:PORT/PROTOCOL", value_parser = destination)]
+    pub(crate) to: Destination,
+    /// The interface that the packet arrives on; where the route back leads if not given
+    #[arg(long = "in", value_name = "INTERFACE")]
+    pub(crate) interface: Option<String>,
+    /// Ask a saved snapshot instead of this host; - for standard input
+    #[arg(long, value_name = "FILE")]
+    pub(crate) snapshot: Option<PathBuf>,
+    /// The form of the output
+    #[arg(short, long, value_enum, default_value_t = RulesFormat::Text)]
+    pub(crate) output: RulesFormat,
+    /// The width in columns; that of the terminal if not given
+    #[arg(long, value_name = "N")]
+    pub(crate) width: Option<usize>,
+    /// How the host is read.
+    #[command(flatten)]
+    pub(crate) read: ReadFlags,
+}
+
+/// Where a packet goes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Destination {
+    /// The address; none: one of this host.
+    pub(crate) address: Option<IpAddr>,
+    /// The port; 0 for protocols without ports.
+    pub(crate) port: u16,
+    /// IPPROTO_*.
+    pub(crate) protocol: u8,
+}
+
+/// `:9100`, `192.0.2.1:22`, `[2001:db8::1]:443/tcp`, `192.0.2.1/icmp`, `9100`.
+fn destination(text: &str) -> Result<Destination, String> {
+    let (place, name) = text.rsplit_once('/').unwrap_or((text, ""));
+    let (address, port) = match place.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, rest)) => (address, rest.strip_prefix(':').unwrap_or(rest)),
+        // An IPv6 address without brackets has no port.
+        None if place.matches(':').count() > 1 => (place, ""),
+        None => match place.rsplit_once(':') {
+            Some((address, port)) => (address, port),
+            None if place.parse::<u16>().is_ok() => ("", place),
+            None => (place, ""),
+        },
+    };
+    let address = match address {
+        "" => None,
+        some => Some(some.parse::<IpAddr>().map_err(|_| format!("{some} is no address"))?),
+    };
+    let protocol = match name {
+        "" if port.is_empty() => return Err("there is no port: write :22, or /icmp".to_owned()),
+        "" | "tcp" => 6,
+        "udp" => 17,
+        "sctp" => 132,
+        "dccp" => 33,
+        "udplite" => 136,
+        "icmp" => 1,
+        "icmp6" | "icmpv6" => 58,
+        other => other.parse().map_err(|_| format!("{other} is no protocol"))?,
+    };
+    let has_ports = matches!(protocol, 6 | 17 | 33 | 132 | 136);
+    if has_ports == port.is_empty() {
+        return Err(if has_ports { "there is no port" } else { "it has no ports" }.to_owned());
+    }
+    let port = match port {
+        "" => 0,
+        port => port.parse().map_err(|_| format!("{port} is no port"))?,
+    };
+    Ok(Destination { address, port, protocol })
 }
 
 /// A hook that files can be asked about.
@@ -364,6 +444,33 @@ mod tests {
     #[test]
     fn the_definition_is_sound() {
         definition().debug_assert();
+    }
+
+    #[test]
+    fn destinations() {
+        let check = |text: &str, expect: Option<(&str, u16, u8)>| {
+            let found = destination(text).ok();
+            let found = found.map(|one| {
+                let address = one.address.map_or_else(String::new, |address| address.to_string());
+                (address, one.port, one.protocol)
+            });
+            let expect =
+                expect.map(|(address, port, protocol)| (address.to_owned(), port, protocol));
+            assert_eq!(found, expect, "{text}");
+        };
+        check(":9100", Some(("", 9100, 6)));
+        check("9100", Some(("", 9100, 6)));
+        check("192.0.2.1:22", Some(("192.0.2.1", 22, 6)));
+        check("[2001:db8::1]:443/tcp", Some(("2001:db8::1", 443, 6)));
+        check(":53/udp", Some(("", 53, 17)));
+        check("192.0.2.1/icmp", Some(("192.0.2.1", 0, 1)));
+        check("2001:db8::1/icmp6", Some(("2001:db8::1", 0, 58)));
+        check("/icmp", Some(("", 0, 1)));
+        check("192.0.2.1/89", Some(("192.0.2.1", 0, 89)));
+        check("192.0.2.1", None);
+        check("192.0.2.1:70000", None);
+        check("192.0.2.1:22/icmp", None);
+        check("web:22", None);
     }
 
     #[test]

@@ -7,6 +7,7 @@
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "effects belong here")]
 
 mod exit;
+mod explain;
 mod flags;
 mod host;
 mod load;
@@ -35,6 +36,7 @@ fn run(invocation: &Invocation) -> anyhow::Result<exit::Outcome> {
         Some(Command::Rules(flags)) => rules::rules(flags),
         Some(Command::Settings(flags)) => settings::settings(flags),
         Some(Command::Schema { settings }) => show::schema(*settings),
+        Some(Command::Explain(flags)) => explain::explain(flags),
         Some(Command::Completions { shell }) => show::completions(*shell),
         Some(Command::Man) => show::man(),
         None => show::sockets(&invocation.view, false),

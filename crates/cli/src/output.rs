@@ -18,6 +18,11 @@ pub(crate) fn stdout() -> BufWriter<StdoutLock<'static>> {
     BufWriter::with_capacity(BUFFER, io::stdout().lock())
 }
 
+/// The width of standard output.
+pub(crate) fn width(wanted: Option<usize>) -> usize {
+    wanted.or_else(own_width).unwrap_or(USUAL_WIDTH)
+}
+
 /// The screen that standard output is.
 pub(crate) fn screen(color: When, width: Option<usize>) -> Screen {
     let terminal = io::stdout().is_terminal();

@@ -467,3 +467,32 @@ fn rules_of_files_alone() {
     failed(&["rules", "/no/such", "--hook", "input", "--port", "22"], "open /no/such");
     failed(&["rules", "--hook", "input", "--port", "22"], "FILE");
 }
+
+#[test]
+fn explanations_of_saved_hosts() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut host = judge::sample::Sample::new();
+    let rules = "table inet f {\nchain in {\ntype filter hook input priority 0; policy drop;\nip saddr \
+                 10.0.0.0/8 tcp dport 22 accept\n}\n}\n";
+    host.ruleset("nftables.conf", rules);
+    host.bind("tcp", "0.0.0.0:22", &[]);
+    let path = dir.path().join("host.json");
+    std::fs::write(&path, serde_json::to_vec(&host.build()).unwrap()).unwrap();
+    let snapshot = path.display().to_string();
+    let ask = |from: &str, more: &[&str]| {
+        let base = ["explain", "--snapshot", &snapshot, "--from", from, "--to", ":22"];
+        whyopen(&[base.as_slice(), more].concat())
+    };
+    let open = ask("10.1.2.3", &[]);
+    assert_eq!(open.status.code(), Some(0), "{}", stderr(&open));
+    assert!(stdout(&open).contains("OPEN, the client is connected"), "{}", stdout(&open));
+    let blocked = stdout(&ask("198.51.100.7", &["-o", "json"]));
+    let value: serde_json::Value = serde_json::from_str(&blocked).unwrap();
+    assert_eq!(value["verdict"], "blocked");
+    assert_eq!(value["client_sees"], "timed_out");
+    assert_eq!(value["decided_by"], "policy inet f in");
+    assert!(value["steps"].as_array().unwrap().len() >= 3, "{blocked}");
+    let nowhere = ask("10.1.2.3", &["--in", "eth9"]);
+    assert_eq!(nowhere.status.code(), Some(3));
+    assert!(stderr(&nowhere).contains("nothing arrives on an interface eth9"));
+}

@@ -10,6 +10,7 @@
 //! * [`boot`]: whether a row is there again after a boot.
 //! * [`target`]: which rows a word of the user means.
 //! * [`why`]: why a row is there, whether it is needed, what closes it.
+//! * [`explain`]: one packet from a client to this host, step by step.
 //! * [`finding`]: what is wrong, each with what to do about it.
 //! * [`settings`]: what the kernel's settings are, who set them, and what will become of them.
 //! * [`reach`]: who can reach a row: the packet filter and routing of its namespace, evaluated for
@@ -20,6 +21,7 @@
 
 mod activation;
 pub mod boot;
+pub mod explain;
 pub mod finding;
 pub mod firewall;
 pub mod holder;

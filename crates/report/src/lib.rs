@@ -13,6 +13,7 @@
 //! the seconds of the first line only.
 
 pub mod escape;
+pub mod explain;
 pub mod json;
 pub mod schema;
 pub mod text;

@@ -571,11 +571,13 @@ pub enum Severity {
     Info,
 }
 
-/// The schema of the document. Lines of ndjson are `#/$defs/Line`.
+/// The schema of the document. Lines of ndjson are `#/$defs/Line`, the answer of
+/// `explain` is `#/$defs/ExplainDocument`.
 pub fn schema() -> Schema {
     let mut generator =
         schemars::generate::SchemaSettings::draft2020_12().for_serialize().into_generator();
     generator.subschema_for::<Line<'_>>();
+    generator.subschema_for::<crate::explain::ExplainDocument>();
     generator.into_root_schema_for::<Document<'_>>()
 }
 

@@ -202,3 +202,44 @@ proptest::proptest! {
         proptest::prop_assert_eq!(value["gaps"][0]["what"].as_str(), Some(name.as_str()));
     }
 }
+
+/// The packet's way on one screen, and as the schema says.
+#[test]
+fn explanations() {
+    let mut host = judge::sample::Sample::new();
+    let rules = "table inet filter {\nchain input {\ntype filter hook input priority 0; policy drop;\n\
+                 ct state established,related accept\nip saddr 10.0.0.0/8 tcp dport 9100 accept\n}\n}\n\
+                 table ip nat {\nchain pre {\ntype nat hook prerouting priority dstnat;\ntcp dport 80 \
+                 redirect to :9100\n}\n}\n";
+    host.ruleset("etc/nftables.conf", rules);
+    host.bind("tcp", "0.0.0.0:9100", &[]);
+    let snapshot = host.build();
+    let judgement = judge(&snapshot);
+    let schema = report::schema::schema().to_value();
+    let mut of_answer = schema;
+    of_answer["$ref"] = serde_json::json!("#/$defs/ExplainDocument");
+    for key in ["properties", "required", "type", "title", "description"] {
+        of_answer.as_object_mut().unwrap().remove(key);
+    }
+    let valid = jsonschema::validator_for(&of_answer).unwrap();
+    let mut screens = Vec::new();
+    for (from, port) in [("10.1.2.3", 80), ("198.51.100.7", 9100), ("fd00::1", 9100)] {
+        let question = judge::explain::Question {
+            from: from.parse().unwrap(),
+            to: None,
+            port,
+            protocol: 6,
+            interface: None,
+        };
+        let found = judge::explain::explain(&judgement, &question).unwrap();
+        report::explain::text(&mut screens, &found, 80).unwrap();
+        let mut json = Vec::new();
+        report::explain::json(&mut json, &found).unwrap();
+        let value: serde_json::Value = serde_json::from_slice(&json).unwrap();
+        let faults: Vec<_> = valid.iter_errors(&value).map(|fault| fault.to_string()).collect();
+        assert!(faults.is_empty(), "{faults:?}");
+    }
+    let screens = String::from_utf8(screens).unwrap();
+    assert!(screens.lines().all(|line| line.len() <= 80));
+    insta::assert_snapshot!("explain", screens);
+}

@@ -9,7 +9,7 @@ use crate::ir::{Doubt, Family, Fib, FibAsk, Side};
 use crate::world::{Kind, World};
 
 /// Gives up where a lookup leaves something open.
-struct Certain(bool);
+pub(super) struct Certain(pub(super) bool);
 
 impl Oracle for Certain {
     fn holds(&mut self, _: &str, _: Doubt) -> bool {

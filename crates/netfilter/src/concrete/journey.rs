@@ -6,7 +6,7 @@ use super::route::{Found, Question, look_up};
 use super::source::{before_six, martian_four, source_four};
 use super::walk::{Decider, Trace, WalkError, Walker};
 use super::{Oracle, Packet};
-use crate::ir::{Family, Hook, Reject, Ruleset};
+use crate::ir::{Family, Hook, Reject, Ruleset, TableFamily};
 use crate::symbolic::Outcome;
 use crate::world::{Kind, Link, World};
 
@@ -37,6 +37,18 @@ pub enum Event {
     Martian(Why),
     /// Where routing sends it.
     Routed(Routed),
+}
+
+impl Event {
+    /// Whether it happened to the reply.
+    #[must_use]
+    pub const fn is_of_reply(&self) -> bool {
+        match self {
+            Self::Hook { reply, .. } => *reply,
+            Self::Routed(routed) => routed.reply,
+            Self::Translated { .. } | Self::Martian(_) => false,
+        }
+    }
 }
 
 /// Why a packet with these addresses cannot come in there.
@@ -301,3 +313,24 @@ fn decide(world: &World, walker: &mut Walker<'_>, link: &Link) -> Routed {
 }
 
 const GROUP: &str = "whether this host is a member of the group";
+
+/// Chains of devices and bridges that a packet may meet before the first hook, and that are not
+/// walked: their names.
+#[must_use]
+pub fn not_walked(ruleset: &Ruleset, packet: &Packet) -> Vec<String> {
+    let mut list = Vec::new();
+    for table in &ruleset.tables {
+        for chain in &table.chains {
+            let Some(base) = &chain.base else { continue };
+            let idle = chain.rules.is_empty() && !base.drops;
+            let here = base.devices.is_empty() || base.devices.contains(&packet.iif);
+            let outside = base.hook == Hook::Ingress && here
+                || table.family == TableFamily::Bridge
+                    && matches!(base.hook, Hook::Prerouting | Hook::Input);
+            if outside && !idle {
+                list.push(format!("{}: a chain of a device or bridge", table.chain_name(chain)));
+            }
+        }
+    }
+    list
+}

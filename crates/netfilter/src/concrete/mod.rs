@@ -17,9 +17,10 @@ mod route;
 mod source;
 mod walk;
 
-pub use journey::{Event, Journey, Journeys, Routed, Why, journey, journeys};
+pub use journey::{Event, Journey, Journeys, Routed, Why, journey, journeys, not_walked};
 pub use packet::Packet;
 pub use possible::{Possible, possible};
+pub use reply::interface_towards;
 pub use walk::{Decider, Decision, Trace, WalkError, walk};
 
 use crate::ir::Doubt;

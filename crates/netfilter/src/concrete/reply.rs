@@ -1,5 +1,6 @@
 //! The way of the reply to one packet.
 
+use super::fib::Certain;
 use super::journey::{Event, Routed, hook, out_of, question};
 use super::route::{Found, Question, look_up};
 use super::walk::{Decider, WalkError, Walker};
@@ -127,4 +128,35 @@ fn way_back(world: &World, found: &Found, oracle: &mut dyn Oracle) -> Option<Str
             .flatten(),
         _ => None,
     }
+}
+
+/// The interface by which this host reaches an address of its own accord; none where there is no one
+/// way, and for addresses of this host.
+#[must_use]
+pub fn interface_towards(world: &World, family: Family, address: u128) -> Option<String> {
+    let is_local = family == Family::Ipv6 && address >> 118 == 0xfe80 >> 6;
+    let mut ways = world.arriving(family);
+    if is_local {
+        // Every interface has such neighbours.
+        let only = ways.next().filter(|_| ways.next().is_none());
+        return only.map(|link| link.name.clone());
+    }
+    let mut oracle = Certain(true);
+    let asked = Question {
+        family,
+        to: address,
+        from: 0,
+        iif: "lo",
+        mark: 0,
+        protocol: 0,
+        sport: 0,
+        dport: 0,
+        link: 0,
+        of_socket: false,
+    };
+    let found = look_up(world, &asked, &mut oracle);
+    if !oracle.0 || found.way.kind != Kind::Unicast {
+        return None;
+    }
+    out_of(world, &found, &mut oracle).filter(|_| oracle.0)
 }

@@ -210,6 +210,34 @@ impl World {
         reserved.union(&own).complement(family.max_address())
     }
 
+    /// The address of this host that clients behind an interface are likely to use: of one network
+    /// with them if there is one, of global scope, and the smallest.
+    #[must_use]
+    pub fn address_at(&self, family: Family, interface: &str, client: u128) -> Option<u128> {
+        let of_scope = |own: u128| family == Family::Ipv6 && own >> 118 == 0xfe80 >> 6;
+        let shared = |own: u128| (own ^ client).leading_zeros();
+        let fits = |own: &&links::Own| {
+            own.family == family && own.scope < 254 && of_scope(own.address) == of_scope(client)
+        };
+        let here = self.links.iter().filter(|link| link.name == interface);
+        let others = self.links.iter().filter(|link| link.name != interface);
+        let best = |links: &mut dyn Iterator<Item = &Link>| {
+            let own = links.flat_map(|link| &link.addresses).filter(fits);
+            own.map(|own| own.address).max_by_key(|own| (shared(*own), std::cmp::Reverse(*own)))
+        };
+        best(&mut here.into_iter()).or_else(|| best(&mut others.into_iter()))
+    }
+
+    /// The interface that has this address.
+    #[must_use]
+    pub fn interface_with(&self, family: Family, address: u128) -> Option<&str> {
+        let has = |link: &&Link| {
+            !link.loopback
+                && link.addresses.iter().any(|own| own.family == family && own.address == address)
+        };
+        self.links.iter().find(has).map(|link| link.name.as_str())
+    }
+
     /// These sources together with those that nobody elsewhere has and that lie between or beside
     /// them: for people, who read 0.0.0.0/0 for everyone.
     #[must_use]
