@@ -146,7 +146,7 @@ fn outcome(judgement: &Judgement<'_>, flags: &ViewFlags) -> Outcome {
     let least = flags.fail_on.map(FailOn::severity);
     if least.is_some_and(|least| judgement.findings().iter().any(|f| f.severity >= least)) {
         Outcome::Finding
-    } else if flags.strict && !judgement.gaps.is_empty() {
+    } else if flags.strict && judgement.is_incomplete() {
         Outcome::Incomplete
     } else {
         Outcome::Done

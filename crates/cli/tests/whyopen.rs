@@ -61,7 +61,8 @@ fn exit_codes() {
         assert_eq!(output.status.code(), Some(expect), "{host} {args:?}: {}", stderr(&output));
     };
     check("rpcbind", &[], 0);
-    check("rpcbind", &["--strict"], 2);
+    check("rpcbind", &["--strict"], 0);
+    check("rpcbind", &["--strict", "--sockets-only"], 2);
     check("stacks", &["--fail-on", "info"], 0);
     check("rpcbind", &["--fail-on", "low"], 1);
     check("rpcbind", &["--fail-on", "medium"], 0);

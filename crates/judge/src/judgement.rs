@@ -232,6 +232,19 @@ impl<'a> Judgement<'a> {
         boot::after_boot(self, row)
     }
 
+    /// Whether something could not be read, or judged of a row.
+    pub fn is_incomplete(&self) -> bool {
+        let unknown = |row: &Row<'_>, wire| {
+            self.reach(row, wire).is_some_and(|reach| reach.verdict == reach::Verdict::Unknown)
+        };
+        let unjudged = |row: &Row<'_>| {
+            unknown(row, Wire::Ipv4)
+                || unknown(row, Wire::Ipv6)
+                || self.after_boot(row).verdict == boot::Verdict::Unknown
+        };
+        !self.gaps.is_empty() || self.rows.iter().filter(|row| row.is_open()).any(unjudged)
+    }
+
     /// What the next boot starts.
     pub(crate) fn outlook(&self) -> &Outlook<'a> {
         &self.outlook

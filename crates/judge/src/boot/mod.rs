@@ -73,13 +73,15 @@ const IRRELEVANT: [&str; 4] = [
 
 /// Whether a row is there again after a boot.
 pub(crate) fn after_boot(judgement: &Judgement<'_>, row: &Row<'_>) -> AfterBoot {
+    if judgement.snapshot.collector.sockets_only {
+        return AfterBoot::of(Verdict::Unknown, Reason::NotAsked);
+    }
     let outlook = judgement.outlook();
     let Some(boot) = outlook.boot else {
         let reason = match &judgement.snapshot.boot {
             Part::Unreadable { gap } => {
                 Reason::Unread { what: gap.what.clone(), why: gap.why.clone() }
             }
-            _ if judgement.snapshot.collector.sockets_only => Reason::NotAsked,
             _ => Reason::NotRead,
         };
         return AfterBoot::of(Verdict::Unknown, reason);
