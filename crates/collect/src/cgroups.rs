@@ -28,23 +28,30 @@ const WHAT: &str = "paths of cgroups";
 /// An id without a path is that of a cgroup that was removed while a socket that was made in it
 /// still lives; or of one outside of the part of the hierarchy that we see, which is a gap.
 pub fn paths(wanted: &[CgroupId]) -> Part<Vec<Cgroup>> {
-    let mounts = match mountinfo::read() {
-        Ok(mounts) => mounts,
+    match mounted_at() {
+        Ok(Some(point)) => paths_below(&point, wanted),
+        Ok(None) => {
+            let why = "no cgroup2 file system is mounted where we can see it";
+            Part::unreadable(Gap::new(WHAT, why))
+        }
         Err(error) => {
             let why = format!("read {}: {error}", mountinfo::PATH);
-            return Part::unreadable(Gap::new(WHAT, why));
+            Part::unreadable(Gap::new(WHAT, why))
         }
-    };
-    let Some(point) = mount_point(&mounts) else {
-        let why = "no cgroup2 file system is mounted where we can see it";
-        return Part::unreadable(Gap::new(WHAT, why));
-    };
-    paths_below(point, wanted)
+    }
 }
 
-/// Where the unified hierarchy is mounted, if we can see it.
+/// Where the unified hierarchy can be found: where it is mounted, or where pid 1 sees it. `ip netns
+/// exec` mounts another sysfs over it.
 pub(crate) fn mounted_at() -> std::io::Result<Option<String>> {
-    Ok(mount_point(&mountinfo::read()?).map(ToOwned::to_owned))
+    let own = mountinfo::read()?;
+    if let Some(point) = mount_point(&own) {
+        return Ok(Some(point.to_owned()));
+    }
+    let Ok(text) = std::fs::read("/proc/1/mountinfo") else { return Ok(None) };
+    let of_init = mountinfo::parse(&text);
+    let point = mount_point(&of_init).map(|point| format!("/proc/1/root{point}"));
+    Ok(point.filter(|point| rustix::fs::access(point, rustix::fs::Access::EXEC_OK).is_ok()))
 }
 
 /// Where the unified hierarchy is mounted: the widest view of it that no later mount hides.

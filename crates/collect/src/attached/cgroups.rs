@@ -13,12 +13,20 @@ use super::{denied, systemd};
 use crate::bpf::inspect::{self, AttachType, Program, Target};
 use crate::cgroups;
 
+/// The type of programs that see a cgroup's packets (`enum bpf_prog_type`). Where none is loaded,
+/// no cgroup has any, wherever it is.
+const BPF_PROG_TYPE_CGROUP_SKB: u32 = 8;
+
 /// What this is called in gaps.
 const WHAT: &str = "BPF programs of cgroups";
 
 /// Reads the programs of these cgroups, with those of the ones above: every packet to a socket
 /// passes all of them. A cgroup without programs is in the list with none.
 pub(crate) fn read(wanted: &[Cgroup]) -> Part<Vec<CgroupPrograms>> {
+    if inspect::is_any_loaded(BPF_PROG_TYPE_CGROUP_SKB) == Ok(false) {
+        let none = |cgroup: &Cgroup| CgroupPrograms { cgroup: cgroup.id, programs: Vec::new() };
+        return Part::known(wanted.iter().map(none).collect());
+    }
     let point = match cgroups::mounted_at() {
         Ok(Some(point)) => point,
         Ok(None) => {

@@ -177,6 +177,37 @@ pub(crate) fn attached(target: Target<'_>, kind: AttachType) -> Result<Vec<u32>,
     Ok(ids)
 }
 
+/// `BPF_PROG_GET_NEXT_ID`.
+const BPF_PROG_GET_NEXT_ID: libc::c_long = 11;
+/// The most programs that are looked through.
+const MOST_LOADED: usize = 10_000;
+
+/// Whether a program of this type (`enum bpf_prog_type`) is loaded at all.
+pub(crate) fn is_any_loaded(kind: u32) -> Result<bool, Errno> {
+    let mut id = 0;
+    for _ in 0..MOST_LOADED {
+        let mut attr = GetFd { id, ..GetFd::default() };
+        // SAFETY: the attribute holds numbers only.
+        #[allow(unsafe_code, reason = "rustix has no bpf(2)")]
+        match unsafe { call(BPF_PROG_GET_NEXT_ID, &mut attr) } {
+            Ok(_) => id = attr.next_id,
+            Err(Errno::NOENT) => return Ok(false),
+            Err(error) => return Err(error),
+        }
+        let info = by_id(BPF_PROG_GET_FD_BY_ID, id, 0).and_then(|fd| {
+            let mut info = ProgInfo::default();
+            info_of(fd.as_fd(), &mut info).map(|()| info)
+        });
+        match info {
+            Ok(info) if info.kind == kind => return Ok(true),
+            // Unloaded since it was told.
+            Ok(_) | Err(Errno::NOENT) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(true)
+}
+
 impl Program {
     /// Opens a program by its number.
     pub(crate) fn open(id: u32) -> Result<Self, Errno> {
