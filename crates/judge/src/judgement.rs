@@ -12,7 +12,7 @@ use crate::holder::{Creator, Held, Holding, ProcessHolder};
 use crate::join::{self, Holders, Joined};
 use crate::namespace::{self, Namespace};
 use crate::place::{Place, Places};
-use crate::reach::{self, Home, Reach, Reaches, Reason, SOCKETS_ONLY, Wire};
+use crate::reach::{self, Entry, Home, Reach, Reaches, Reason, SOCKETS_ONLY, Wire};
 use crate::row::Row;
 
 /// What a snapshot means.
@@ -32,6 +32,7 @@ pub struct Judgement<'a> {
     outlook: Outlook<'a>,
     reaches: Reaches,
     findings: OnceCell<Vec<Finding>>,
+    entries: OnceCell<(Vec<Entry>, Vec<String>)>,
 }
 
 /// Judges a snapshot.
@@ -58,6 +59,7 @@ pub fn judge(snapshot: &Snapshot) -> Judgement<'_> {
         outlook,
         reaches,
         findings: OnceCell::new(),
+        entries: OnceCell::new(),
     }
 }
 
@@ -98,10 +100,39 @@ impl<'a> Judgement<'a> {
         self.reaches.home(self, namespace)
     }
 
+    /// What the packet filter of a row's own namespace leaves of its reach.
+    pub(crate) fn reach_within(&self, row: usize, wire: Wire) -> Option<&Reach> {
+        self.reaches.within(self, row, wire)
+    }
+
+    /// Ports that lead elsewhere: translations of the destination.
+    pub fn entries(&self) -> &[Entry] {
+        &self.found_entries().0
+    }
+
+    /// Ports that are open without a socket of their own here.
+    pub fn open_entries(&self) -> impl Iterator<Item = &Entry> {
+        let has_socket = |entry: &Entry| self.rows.iter().any(|r| r.is_open() && entry.takes(r));
+        self.entries().iter().filter(move |entry| !has_socket(entry))
+    }
+
+    /// Why entries could not be looked for, where they could not.
+    pub fn entries_unknown(&self) -> &[String] {
+        &self.found_entries().1
+    }
+
+    fn found_entries(&self) -> &(Vec<Entry>, Vec<String>) {
+        self.entries.get_or_init(|| {
+            let unasked = self.snapshot.collector.sockets_only;
+            if unasked { Default::default() } else { reach::entries(self) }
+        })
+    }
+
     /// Why a row's reach over a family is what it is, in full.
     pub fn reason(&self, row: &Row<'_>, wire: Wire) -> Option<Reason> {
         let (evaluated, place) = self.reaches.evaluated(self, row.at, wire)?;
-        reach::reason(self, row, wire, (evaluated, place))
+        let reach = self.reach(row, wire)?;
+        reach::reason(self, row, (wire, reach), (evaluated, place))
     }
 
     /// The unit of a cgroup, as its path tells.

@@ -57,7 +57,9 @@ pub fn document<W: Write>(
         first = false;
         write(out, socket)
     })?;
-    out.write_all(b"],\n\"entries\":[],\n\"findings\":")?;
+    out.write_all(b"],\n\"entries\":")?;
+    list(out, judgement.open_entries().map(|entry| convert::entry(judgement, entry)))?;
+    out.write_all(b",\n\"findings\":")?;
     list(out, findings(judgement))?;
     out.write_all(b"}\n")
 }
@@ -83,7 +85,7 @@ pub fn lines<W: Write>(
         gaps: gaps(judgement).collect(),
         namespaces: namespaces(judgement).collect(),
         sockets,
-        entries: Vec::new(),
+        entries: judgement.open_entries().map(|e| convert::entry(judgement, e)).collect(),
         findings: findings(judgement).collect(),
     };
     write(out, &schema::SummaryLine { summary })?;

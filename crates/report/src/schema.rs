@@ -532,6 +532,11 @@ pub struct Entry<'a> {
     pub protocol: &'a str,
     /// The port.
     pub port: u16,
+    /// The last port, where many in a row lead to one place; else absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_port: Option<u16>,
+    /// The network namespace that it is a port of.
+    pub netns: &'a str,
     /// Where it leads.
     pub leads_to: &'a str,
     /// The container there.

@@ -7,9 +7,9 @@ use facts::Protocol;
 
 use super::evaluate::{self, Evaluated};
 use super::home::Home;
-use super::{Arrival, Because, Reach, Wire};
+use super::{Arrival, Because, Reach, Wire, combine, inner};
 use crate::Judgement;
-use crate::row::Row;
+use crate::row::{Row, Scope};
 
 /// What rows have in common whose reach is evaluated together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -37,6 +37,8 @@ pub(crate) struct Reaches {
     groups: Vec<Group>,
     /// For each row and family: the group, and the place in it.
     places: Vec<[Option<(usize, usize)>; 2]>,
+    /// What they finally come to, with the ways in and out of their namespaces.
+    finals: Vec<[OnceCell<Reach>; 2]>,
     /// The packet filter and routes of each namespace.
     homes: Vec<OnceCell<Home>>,
 }
@@ -63,11 +65,24 @@ impl Reaches {
             }));
         }
         let homes = (0..namespaces).map(|_| OnceCell::new()).collect();
-        Self { groups, places, homes }
+        let finals = rows.iter().map(|_| [OnceCell::new(), OnceCell::new()]).collect();
+        Self { groups, places, finals, homes }
     }
 
     /// The reach of a row over a family; none where that cannot arrive.
     pub(crate) fn get(&self, judgement: &Judgement<'_>, row: usize, wire: Wire) -> Option<&Reach> {
+        let within = self.within(judgement, row, wire)?;
+        let cell = self.finals.get(row)?.get(wire.position())?;
+        Some(cell.get_or_init(|| finish(judgement, row, wire, within)))
+    }
+
+    /// The same as far as the row's own namespace decides.
+    pub(crate) fn within(
+        &self,
+        judgement: &Judgement<'_>,
+        row: usize,
+        wire: Wire,
+    ) -> Option<&Reach> {
         let (evaluated, place) = self.evaluated(judgement, row, wire)?;
         evaluated.reaches.get(place)
     }
@@ -99,8 +114,35 @@ impl Reaches {
     }
 }
 
+/// What a row's reach comes to with the ways into its namespace, and with the translations that lead
+/// to it or take its port.
+fn finish(judgement: &Judgement<'_>, row: usize, wire: Wire, within: &Reach) -> Reach {
+    let (Some(row), false) = (judgement.rows.get(row), judgement.snapshot.collector.sockets_only)
+    else {
+        return within.clone();
+    };
+    if row.scope == Scope::Loopback || row.port().is_none() {
+        return within.clone();
+    }
+    let namespace = judgement.namespaces.get(row.namespace);
+    let is_inner = namespace.is_some_and(|n| inner::is_inner(judgement, n));
+    let mut reach = match namespace {
+        Some(namespace) if is_inner => inner::gated(judgement, namespace, row, wire, within),
+        _ => within.clone(),
+    };
+    for entry in judgement.entries() {
+        let Some(home) = judgement.home(entry.namespace) else { continue };
+        let is_its = if is_inner { entry.row == Some(row.at) } else { entry.takes(row) };
+        let by_entry = entry.reach.get(wire.position()).and_then(Option::as_ref);
+        if let Some(by_entry) = by_entry.filter(|_| is_its) {
+            reach = combine::either(wire, home.sides(wire), &reach, by_entry);
+        }
+    }
+    reach
+}
+
 /// The protocol of the packets that arrive at a row.
-fn on_the_wire(row: &Row<'_>, wire: Wire) -> Option<Protocol> {
+pub(super) fn on_the_wire(row: &Row<'_>, wire: Wire) -> Option<Protocol> {
     use facts::{Family, Kind};
     match row.socket.kind {
         _ if row.socket.family == Family::Packet => None,

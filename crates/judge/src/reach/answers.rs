@@ -201,35 +201,46 @@ impl<'h> Answers<'h> {
 
     /// The sources of each way.
     fn sets(&self, ways: &[(usize, Handle)]) -> Vec<Set> {
-        let names = &self.home.sides(self.wire).ways;
-        let of = |(way, handle): &(usize, Handle)| {
-            let name = names.get(*way);
-            let program = self
-                .home
-                .programs
-                .iter()
-                .find(|program| program.link.is_none() || program.link.as_ref() == name);
-            Set {
-                way: *way,
-                must: match program {
-                    Some(_) => RangeSet::empty(),
-                    None => self.arrivals.must(*handle),
-                },
-                may: self.arrivals.may(*handle),
-                program: program.map(|program| program.label.clone()),
-            }
-        };
-        ways.iter().map(of).collect()
+        ways.iter().map(|at| Set::of(self.home, self.wire, &self.arrivals, *at)).collect()
     }
 }
 
 /// The sources that get in by one interface.
-struct Set {
-    way: usize,
-    must: RangeSet,
-    may: RangeSet,
+pub(super) struct Set {
+    pub(super) way: usize,
+    pub(super) must: RangeSet,
+    pub(super) may: RangeSet,
     /// A program of which it is not known what it lets through.
-    program: Option<String>,
+    pub(super) program: Option<String>,
+}
+
+impl Set {
+    /// What the evaluation says of an interface, and no more than programs there let be certain.
+    pub(super) fn of(home: &Home, wire: Wire, arrivals: &Arrivals, at: (usize, Handle)) -> Self {
+        let (way, handle) = at;
+        let name = home.sides(wire).ways.get(way);
+        let program = home
+            .programs
+            .iter()
+            .find(|program| program.link.is_none() || program.link.as_ref() == name);
+        Self {
+            way,
+            must: if program.is_some() { RangeSet::empty() } else { arrivals.must(handle) },
+            may: arrivals.may(handle),
+            program: program.map(|program| program.label.clone()),
+        }
+    }
+}
+
+/// What the sources that get in by several interfaces come to: those that certainly do, all that
+/// may, and why it is not certain for all that can be expected to come.
+pub(super) fn joined(sets: &[Set], sides: &Sides) -> (RangeSet, RangeSet, Option<Because>) {
+    let must = certainly(sets, sides);
+    let may = either(sets.iter().map(|set| &set.may));
+    let proven = must.union(&sides.not_guests);
+    let other = || Because::Doubts(Vec::new());
+    let doubt = Answers::doubt(sets, &likely(sets, sides), &proven, other);
+    (must, may, doubt)
 }
 
 /// Asks about every row, by one interface.

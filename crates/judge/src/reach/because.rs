@@ -27,6 +27,10 @@ pub enum Because {
     Decides(String),
     /// No rule and no filter stands in the way.
     NothingFilters,
+    /// What the host forwards to its namespace decides, and the packet filter there.
+    Forwarding,
+    /// What it leads to is there, and nothing listens.
+    NothingListens,
     /// Only what comes by another interface than its source belongs to is let in.
     ElsewhereOnly,
     /// Which groups this host has joined is not known.
@@ -64,7 +68,7 @@ impl fmt::Display for Because {
             }
             Self::NoAddress => f.write_str("no interface has the address that it is bound to"),
             Self::NothingArrives => {
-                f.write_str("nothing arrives on the interface that it is bound to")
+                f.write_str("nothing arrives on any interface that it could be reached by")
             }
             Self::RepliesOnly => f.write_str(
                 "takes replies to what its own program sends; whether others get in is not \
@@ -73,6 +77,10 @@ impl fmt::Display for Because {
             Self::Filter => f.write_str("the packet filter and routing decide"),
             Self::Decides(what) => f.write_str(what),
             Self::NothingFilters => f.write_str("nothing filters it"),
+            Self::Forwarding => f.write_str(
+                "what the host forwards to its network namespace decides, and the packet filter there",
+            ),
+            Self::NothingListens => f.write_str("nothing listens where it leads to"),
             Self::ElsewhereOnly => f.write_str(
                 "only packets that arrive by another interface than their source belongs to are \
                  let in",

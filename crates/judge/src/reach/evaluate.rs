@@ -10,8 +10,8 @@ use super::answers::Answers;
 use super::home::Home;
 use super::listener::{self, Asks};
 use super::{Arrival, Because, Reach, Verdict, Wire, lists};
+use crate::Judgement;
 use crate::row::{Row, Scope};
-use crate::{Judgement, Namespace};
 
 /// The reach of rows, and what they were evaluated with.
 #[derive(Debug, Default)]
@@ -55,10 +55,6 @@ pub(super) fn group(judgement: &Judgement<'_>, key: Key, rows: &[&Row<'_>]) -> E
         .iter()
         .map(|row| match beforehand(row, key.wire, home) {
             Some(reach) => Err(reach),
-            None if namespace.is_some_and(|n| is_inner(judgement, n)) => {
-                let what = "it is not the host's network namespace".to_owned();
-                Err(Reach::unknown(key.wire, Because::WayInNotKnown(what)))
-            }
             None => listener::asks(row, key.wire, home, namespace),
         })
         .collect();
@@ -95,12 +91,6 @@ pub(super) fn group(judgement: &Judgement<'_>, key: Key, rows: &[&Row<'_>]) -> E
     }
     evaluated.arrivals = answers.map(|answers| Kept(RefCell::new(answers.into_arrivals())));
     evaluated
-}
-
-/// Whether packets get into a namespace through the host's or our own.
-fn is_inner(judgement: &Judgement<'_>, namespace: &Namespace<'_>) -> bool {
-    let is_outer = |n: &Namespace<'_>| n.fact.is_some_and(|fact| fact.host || fact.own);
-    !is_outer(namespace) && judgement.namespaces.iter().any(is_outer)
 }
 
 /// What is known without asking the packet filter.

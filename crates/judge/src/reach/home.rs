@@ -47,6 +47,9 @@ pub(crate) struct Sides {
     pub(crate) of_several: RangeSet,
     /// The addresses that no host elsewhere can have.
     pub(crate) nobodys: Rc<RangeSet>,
+    /// The same with those of containers on this host: the networks of bridges that lead into other
+    /// namespaces only. For what is translated or forwarded, who is behind it is no guest.
+    pub(crate) not_guests: Rc<RangeSet>,
 }
 
 impl Sides {
@@ -107,13 +110,29 @@ fn sides(fact: Option<&NetNamespace>, world: &World, wire: Wire) -> Sides {
     });
     let known = regions.iter().flatten().fold(RangeSet::empty(), |all, own| all.union(own));
     let on_link = world.on_link(family);
+    let nobodys = world.anyone(family).complement(wire.max());
+    let behind = fact.map(inner_bridges).unwrap_or_default();
+    let behind = on_link.iter().filter(|(name, _)| behind.contains(name));
+    let behind = behind.fold(RangeSet::empty(), |all, (_, own)| all.union(own));
     Sides {
         ways,
         of_several: known.complement(wire.max()),
         regions,
         on_link: on_link.iter().fold(RangeSet::empty(), |all, (_, own)| all.union(own)),
-        nobodys: Rc::new(world.anyone(family).complement(wire.max())),
+        not_guests: Rc::new(nobodys.union(&behind)),
+        nobodys: Rc::new(nobodys),
     }
+}
+
+/// The bridges whose ports all lead into other namespaces.
+fn inner_bridges(fact: &NetNamespace) -> Vec<&str> {
+    let links = fact.links.items();
+    let leads_in = |port: &Link| port.kind == "veth" && port.lower_netns.is_some();
+    let is_inner = |bridge: &&Link| {
+        let mut ports = links.iter().filter(|port| port.master == Some(bridge.index));
+        bridge.kind == "bridge" && ports.all(leads_in)
+    };
+    links.iter().filter(is_inner).map(|bridge| bridge.name.as_str()).collect()
 }
 
 /// The whole ruleset.

@@ -8,7 +8,8 @@ use packet_set::{Budget, RangeSet};
 
 use super::evaluate::Evaluated;
 use super::home::{Home, Sides};
-use super::{Because, Reach, Reason, Sources, Verdict, Way, Wire};
+use super::inner;
+use super::{Because, Entry, Reach, Reason, Sources, Verdict, Way, Wire};
 use crate::Judgement;
 use crate::row::Row;
 
@@ -19,10 +20,9 @@ const MOST_DOUBTS: usize = 32;
 pub(crate) fn of(
     judgement: &Judgement<'_>,
     row: &Row<'_>,
-    wire: Wire,
+    (wire, reach): (Wire, &Reach),
     (evaluated, place): (&Evaluated, usize),
 ) -> Option<Reason> {
-    let reach = evaluated.reaches.get(place)?;
     let plain = || Reason { decided_by: None, because: reach.because.clone(), ways: Vec::new() };
     let asks = evaluated.asks.get(place).and_then(Option::as_ref);
     let (Some(asks), Some(kept)) = (asks, &evaluated.arrivals) else { return Some(plain()) };
@@ -45,7 +45,32 @@ pub(crate) fn of(
     let wanted = |(way, _): &&(Way, Why)| !way.may.is_empty() || reach.may.is_empty();
     let first = found.iter().find(wanted).or(found.first());
     let decided_by = first.and_then(|(_, why)| why.decided_by.clone());
+    let its = |entry: &&Entry| {
+        let leads = entry.row == Some(row.at) || entry.takes(row);
+        leads && entry.reach.get(wire.position()).is_some_and(Option::is_some)
+    };
+    let entries: Vec<&Entry> = judgement.entries().iter().filter(its).collect();
+    let namespace = judgement.namespaces.get(row.namespace);
+    let is_inner = namespace.is_some_and(|namespace| inner::is_inner(judgement, namespace));
     let because = match &reach.because {
+        Because::Filter if !entries.is_empty() => {
+            let told: Vec<String> = entries
+                .iter()
+                .map(|entry| format!("port {} is translated to {}", entry.port, entry.leads_to))
+                .collect();
+            return Some(Reason {
+                decided_by: None,
+                because: Because::Decides(told.join("; ")),
+                ways: Vec::new(),
+            });
+        }
+        Because::Filter if is_inner => {
+            return Some(Reason {
+                decided_by: None,
+                because: Because::Forwarding,
+                ways: Vec::new(),
+            });
+        }
         Because::Doubts(known) if known.is_empty() => Because::Doubts(view.doubts(listener)),
         Because::Filter => first.map_or(Because::Filter, |(_, why)| why.because(reach)),
         other => other.clone(),

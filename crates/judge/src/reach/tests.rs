@@ -189,3 +189,77 @@ fn nothing_is_known_without_root() {
     let expect = ["unknown none..0.0.0.0/0", "unknown none..::/0"];
     assert_eq!(verdicts(&host.build()), expect);
 }
+
+/// Ports without a socket of their own, as `8080/tcp -> :80 open -`.
+fn entries(snapshot: &Snapshot) -> Vec<String> {
+    let judgement = judge(snapshot);
+    let of = |reach: &Option<Reach>| reach.as_ref().map_or("-".to_owned(), describe);
+    judgement
+        .open_entries()
+        .map(|entry| {
+            let [four, six] = entry.reach.each_ref().map(of);
+            let container = entry.container.as_deref().unwrap_or("host");
+            format!("{}/{} {} {container} {four} {six}", entry.port, entry.protocol, entry.leads_to)
+        })
+        .collect()
+}
+
+#[test]
+fn a_redirect_is_an_entry_where_something_listens() {
+    let nat = "table ip nat {\nchain pre {\ntype nat hook prerouting priority -100;\n\
+               tcp dport 8080 redirect to :80\ntcp dport 8081 redirect to :81\n}\n}\n";
+    let mut host = Sample::new();
+    host.ruleset("nat.nft", nat).ruleset("f.nft", &input("drop", "tcp dport 80 accept"));
+    host.bind("tcp", "[::]:80", &[]);
+    assert_eq!(entries(&host.build()), ["8080/tcp :80 host open -"]);
+}
+
+/// Docker with a container that publishes port 80 as 8080, and these rules for what is forwarded.
+fn docker(forward: &str, proxy: bool) -> Snapshot {
+    let mut host = Sample::new();
+    host.link(3, "docker0").address(3, "172.17.0.1", 16, 0);
+    for link in ["all", "eth0", "docker0"] {
+        host.setting(&format!("net/ipv4/conf/{link}/forwarding"), "1");
+    }
+    host.ruleset(
+        "docker",
+        &format!(
+            "*nat\n:PREROUTING ACCEPT [0:0]\n:DOCKER - [0:0]\n\
+             -A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER\n\
+             -A DOCKER ! -i docker0 -p tcp -m tcp --dport 8080 -j DNAT --to-destination 172.17.0.2:80\n\
+             COMMIT\n*filter\n:INPUT ACCEPT [0:0]\n:FORWARD DROP [0:0]\n{forward}\nCOMMIT\n"
+        ),
+    );
+    host.ruleset("f.nft", &input("drop", ""));
+    if proxy {
+        host.bind("tcp", "0.0.0.0:8080", &[]);
+    }
+    host.link(4, "veth1").veth(4, 3, 4_026_532_300, 2);
+    host.namespace(4_026_532_300, &["web"], None);
+    host.link(1, "lo").link(2, "eth0").veth(2, 0, 4_026_531_840, 4);
+    host.address(2, "172.17.0.2", 16, 0).gateway(2, "172.17.0.1");
+    host.bind("tcp", "0.0.0.0:80", &[]);
+    host.build()
+}
+
+#[test]
+fn a_published_port_of_a_container() {
+    let allowed = "-A FORWARD -d 172.17.0.2/32 ! -i docker0 -o docker0 -p tcp -m tcp --dport 80 -j ACCEPT\n\
+                   -A FORWARD -i docker0 ! -o docker0 -j ACCEPT";
+    let snapshot = docker(allowed, false);
+    assert_eq!(entries(&snapshot), ["8080/tcp 172.17.0.2:80 host open -"]);
+    // Directly, too: nothing keeps others from routing to the container's own address.
+    let judgement = judge(&snapshot);
+    let inside = judgement.rows.iter().find(|row| row.namespace == 1).unwrap();
+    assert_eq!(describe(judgement.reach(inside, Wire::Ipv4).unwrap()), "open");
+    // With docker-proxy the port has a socket, whose own firewall does not matter.
+    let snapshot = docker(allowed, true);
+    assert_eq!(entries(&snapshot), [""; 0]);
+    assert_eq!(verdicts(&snapshot)[0], "open");
+    // Nothing is forwarded.
+    let snapshot = docker("", false);
+    assert_eq!(entries(&snapshot), [""; 0]);
+    let judgement = judge(&snapshot);
+    let inside = judgement.rows.iter().find(|row| row.namespace == 1).unwrap();
+    assert_eq!(describe(judgement.reach(inside, Wire::Ipv4).unwrap()), "blocked");
+}

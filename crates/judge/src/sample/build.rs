@@ -6,9 +6,9 @@ use facts::{
     Address, AddressFilter, Answer, AttachPoint, Attached, Boot, Cgroup, CgroupId, CgroupPoint,
     CgroupProgram, CgroupPrograms, Collector, Container, ContainerEngine, DefaultTarget, Endpoint,
     Evidence, Executable, Family, Gap, Holder, HolderMethod, Host, IfIndex, Inode, KernelOwner,
-    Kind, Link, NetNamespace, NetnsId, NftablesDump, Package, Part, Pid, Port, Process, Protocol,
-    PublishedPort, Pull, PullKind, Question, Queue, Remedy, RulesetDump, RulesetText, Snapshot,
-    Socket, State, SystemdUnit, Uid, UnitFile, UnitLoad, User,
+    Kind, Link, NetNamespace, NetnsId, NftablesDump, OtherNetns, Package, Part, Pid, Port, Process,
+    Protocol, PublishedPort, Pull, PullKind, Question, Queue, Remedy, RulesetDump, RulesetText,
+    Snapshot, Socket, State, SystemdUnit, Uid, UnitFile, UnitLoad, User,
 };
 
 use super::routing;
@@ -148,6 +148,23 @@ impl Sample {
         if let Some(namespace) = self.namespaces.last_mut() {
             value(&mut namespace.routes).extend(routing::of_address(&address));
             value(&mut namespace.addresses).push(address);
+        }
+        self
+    }
+
+    /// The last interface is a veth: a port of this one (0: of none), and its other end in a
+    /// namespace.
+    pub fn veth(&mut self, index: u32, master: u32, netns: u32, lower: u32) -> &mut Self {
+        let links = self.namespaces.last_mut().map(|namespace| value(&mut namespace.links));
+        for link in links.into_iter().flatten() {
+            if link.index == IfIndex(index) {
+                link.kind = String::from("veth");
+                link.master = Some(IfIndex(master)).filter(|master| master.0 > 0);
+                link.lower = Some(IfIndex(lower));
+                link.lower_netns = Some(OtherNetns::Found(NetnsId(netns)));
+            } else if master > 0 && link.index == IfIndex(master) {
+                link.kind = String::from("bridge");
+            }
         }
         self
     }

@@ -7,7 +7,7 @@ use judge::boot;
 use judge::finding;
 use judge::holder::{Creator, Held, ProcessHolder};
 use judge::place::Place;
-use judge::reach::{ClientSees, Verdict, Way, Wire};
+use judge::reach::{ClientSees, Entry, Reach, Verdict, Way, Wire};
 use judge::row::{self, Row};
 use judge::{Judgement, Namespace};
 
@@ -223,6 +223,24 @@ fn holders_known(held: &[Held<'_>]) -> schema::HoldersKnown {
     worst.into_iter().find(|known| held.iter().any(|h| of_one(h) == *known)).unwrap_or(Unknown)
 }
 
+/// A port that is open without a socket of its own.
+pub(super) fn entry<'a>(judgement: &'a Judgement<'_>, entry: &'a Entry) -> schema::Entry<'a> {
+    let [ipv4, ipv6] = entry.reach.each_ref().map(|reach| {
+        let reach = reach.as_ref()?;
+        Some(bare_reach(reach, None, reach.because.to_string(), Vec::new()))
+    });
+    schema::Entry {
+        protocol: entry.protocol.ip_name().unwrap_or("ip"),
+        port: entry.port.0,
+        last_port: (entry.last_port != entry.port).then_some(entry.last_port.0),
+        netns: judgement.namespaces.get(entry.namespace).map_or("", |n| &n.label),
+        leads_to: &entry.leads_to,
+        container: entry.container.as_deref(),
+        ipv4,
+        ipv6,
+    }
+}
+
 /// Who can reach a row over a family; none where that cannot arrive.
 fn reach<'a>(
     judgement: &'a Judgement<'a>,
@@ -232,7 +250,17 @@ fn reach<'a>(
     let reach = judgement.reach(row, wire)?;
     let reason = judgement.reason(row, wire)?;
     let several = reason.ways.len() > 1;
-    Some(schema::Reach {
+    let ways = reason.ways.into_iter().filter(|_| several).map(way).collect();
+    Some(bare_reach(reach, reason.decided_by, reason.because.to_string(), ways))
+}
+
+fn bare_reach<'a>(
+    reach: &'a Reach,
+    decided_by: Option<String>,
+    because: String,
+    ways: Vec<schema::Way<'a>>,
+) -> schema::Reach<'a> {
+    schema::Reach {
         verdict: match reach.verdict {
             Verdict::Open => schema::Verdict::Open,
             Verdict::Part => schema::Verdict::Part,
@@ -244,10 +272,10 @@ fn reach<'a>(
         must: schema::Prefixes(Cow::Borrowed(&reach.must)),
         may: schema::Prefixes(Cow::Borrowed(&reach.may)),
         client_sees: reach.client_sees.map(client_sees),
-        decided_by: reason.decided_by,
-        because: reason.because.to_string(),
-        ways: reason.ways.into_iter().filter(|_| several).map(way).collect(),
-    })
+        decided_by,
+        because,
+        ways,
+    }
 }
 
 fn way<'a>(way: Way) -> schema::Way<'a> {

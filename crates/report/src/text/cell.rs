@@ -111,6 +111,13 @@ impl<'j> Cell<'j> {
     }
 }
 
+/// Who can reach something, in a word or two.
+pub(super) fn reach_text(reach: &Reach) -> Text {
+    let mut text = Text::default();
+    reach_into(reach, &mut text);
+    text
+}
+
 /// How many can reach it, from the most to the fewest.
 pub(super) fn width(verdict: Verdict) -> u8 {
     match verdict {

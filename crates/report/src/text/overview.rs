@@ -4,9 +4,11 @@ use std::collections::HashSet;
 use std::io::{self, Write};
 
 use judge::finding::Severity;
+use judge::reach::{Entry, Wire};
 use judge::row::Row;
 use judge::{Judgement, Namespace};
 
+use super::cell;
 use super::label::{self, Labels};
 use super::lines::{self, Group, Line};
 use super::page::{Page, Style};
@@ -30,7 +32,54 @@ pub fn overview<W: Write>(out: &mut W, judgement: &Judgement<'_>, view: &View) -
         page.blank()?;
         connected::write(&mut page, judgement, judgement.connected())?;
     }
+    entries(&mut page, judgement)?;
     findings(&mut page, judgement)
+}
+
+/// How many ports without a socket are listed.
+const SHOWN_ENTRIES: usize = 20;
+
+/// The ports that lead elsewhere and have no socket of their own here.
+fn entries<W: Write>(page: &mut Page<'_, W>, judgement: &Judgement<'_>) -> io::Result<()> {
+    let unknown = judgement.entries_unknown();
+    let all: Vec<&Entry> = judgement.open_entries().collect();
+    if all.is_empty() && unknown.is_empty() {
+        return Ok(());
+    }
+    page.blank()?;
+    let heading = "Ports without a socket here, translated elsewhere";
+    page.line(&Text::fixed(heading), Style::Heading)?;
+    for entry in all.iter().take(SHOWN_ENTRIES) {
+        let mut lead = Text::fixed("  ");
+        lead.push_plain(entry.port);
+        if entry.last_port != entry.port {
+            lead.push("-").push_plain(entry.last_port);
+        }
+        lead.push("/").push_plain(entry.protocol).push("  ");
+        let mut text = Text::default();
+        for (wire, reach) in Wire::BOTH.into_iter().zip(&entry.reach) {
+            let Some(reach) = reach else { continue };
+            text.push(wire.name()).push(" ");
+            text.push_text(&cell::reach_text(reach)).push("  ");
+        }
+        text.push("to ").push_host(&entry.leads_to);
+        if let Some(container) = &entry.container {
+            text.push(" (container ").push_host(container).push(")");
+        }
+        page.paragraph(&lead, &text, Style::Normal)?;
+    }
+    let more = all.len().saturating_sub(SHOWN_ENTRIES);
+    if more > 0 {
+        let mut text = Text::fixed("  and ");
+        text.push_plain(more).push(" more (-o json)");
+        page.line(&text, Style::Normal)?;
+    }
+    if let Some(error) = unknown.first() {
+        let mut text = Text::fixed("not all could be looked for: ");
+        text.push_host(error);
+        page.paragraph(&Text::fixed("  "), &text, Style::Normal)?;
+    }
+    Ok(())
 }
 
 /// The table, namespace by namespace.

@@ -43,11 +43,21 @@ impl Arrivals {
     /// # Errors
     /// The budget does not suffice.
     pub fn entries(&mut self) -> Result<Vec<Entry>, EvaluateError> {
+        self.entries_by(None)
+    }
+
+    /// The same for packets that arrive on this interface.
+    ///
+    /// # Errors
+    /// The budget does not suffice.
+    pub fn entries_by(&mut self, way: Option<&str>) -> Result<Vec<Entry>, EvaluateError> {
         let Some(last) = u128::try_from(self.targets.len()).ok().filter(|last| *last > 0) else {
             return Ok(Vec::new());
         };
         let targets = RangeSet::from(1..=last);
         let guard = self.arena.field_in(TARGET, &targets, Leaf::IN, Leaf::EMPTY)?;
+        let by = self.addressed(&RangeSet::all(), way)?;
+        let guard = self.arena.intersection(by, guard)?;
         let translated = self.arena.intersection(guard, self.ways)?;
         let translated = self.rights(translated)?;
         let kept = [Field::DESTINATION, Field::OIF, Field::DPORT, TARGET];
@@ -122,7 +132,20 @@ impl Arrivals {
     /// # Errors
     /// The budget does not suffice.
     pub fn passages(&mut self, to: &RangeSet, port: u16) -> Result<Vec<Passage>, EvaluateError> {
-        let guard = self.addressed(to, None)?;
+        self.passages_by(to, port, None)
+    }
+
+    /// The same for packets that arrive on this interface.
+    ///
+    /// # Errors
+    /// The budget does not suffice.
+    pub fn passages_by(
+        &mut self,
+        to: &RangeSet,
+        port: u16,
+        way: Option<&str>,
+    ) -> Result<Vec<Passage>, EvaluateError> {
+        let guard = self.addressed(to, way)?;
         let part = self.arena.intersection(guard, self.ways)?;
         let part = self.arena.restrict(part, TARGET, 0)?;
         let part = self.arena.restrict(part, Field::DPORT, port.into())?;
