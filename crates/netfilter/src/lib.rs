@@ -84,5 +84,6 @@ pub mod nft;
 pub mod rules;
 pub mod symbolic;
 pub mod syntax;
+mod templates;
 pub mod world;
 pub mod xt;

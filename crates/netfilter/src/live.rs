@@ -10,7 +10,7 @@ use facts::{Link, Part, RulesetDump};
 
 use crate::ipset::Ipsets;
 use crate::ir::{Note, Place, Ruleset};
-use crate::{legacy, nft};
+use crate::{legacy, nft, templates};
 
 /// Everything that filters or changes packets in a network namespace with these interfaces.
 #[must_use]
@@ -27,6 +27,7 @@ pub fn ruleset(dump: &RulesetDump, links: &[Link]) -> Ruleset {
         all.join(nft::parse_netlink(nftables, links, &sets));
     }
     all.join(legacy::read(dump.legacy.items(), &sets));
+    templates::doubt(&mut all);
     missing(&mut all, "nftables", &dump.nftables);
     missing(&mut all, "iptables-legacy", &dump.legacy);
     missing(&mut all, "ipset", &dump.ipsets);

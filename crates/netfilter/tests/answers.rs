@@ -58,6 +58,25 @@ fn nft(rules: &str) -> String {
 }
 
 #[test]
+fn what_has_a_template_is_not_exempted() {
+    let check = |raw: &str, expect: &str, unknown| {
+        let text = format!(
+            "*raw\n:PREROUTING ACCEPT [0:0]\n{raw}\nCOMMIT\n{}",
+            input("-A INPUT -m conntrack --ctstate NEW -j ACCEPT")
+        );
+        check(&text, Hook::Input, 22, &[expect], unknown);
+    };
+    check("-A PREROUTING -j CT --notrack", "- | -", 0);
+    check("-A PREROUTING -j CT --zone 5", "* | *", 0);
+    check("-A PREROUTING -j CT --zone 5\n-A PREROUTING -j NOTRACK", "- | *", 1);
+    check(
+        "-A PREROUTING -j CT --zone 5\n-A PREROUTING -m conntrack --ctstate NEW -j DROP",
+        "- | *",
+        1,
+    );
+}
+
+#[test]
 fn extension_headers_are_the_senders_choice() {
     let check = |rules: &str, expect: &str| {
         let text = format!("# ip6tables-save\n{}", input(rules));

@@ -39,24 +39,24 @@ fn port(from_source: bool) -> Field {
 impl Content {
     /// The condition that a packet's values are in the set; none where that cannot be told.
     pub(super) fn cond(&self, asked: &Asked, family: Family) -> Option<Cond> {
-        let (of, parts) = match self {
+        let (set, parts) = match self {
             Self::Unknown | Self::Members(_) => return None,
-            Self::Plain { family, .. } => (family, 1),
-            Self::Joined { family, parts, .. } => (family, parts.len()),
-            Self::Interfaces { family, .. } => (family, 2),
+            Self::Plain(set, ..) => (set, 1),
+            Self::Joined(set, parts, _) => (set, parts.len()),
+            Self::Interfaces(set, _) => (set, 2),
         };
         // ip_set_core.c, ip_set_test: not in a set of another family, or of more parts.
-        if of.is_some_and(|of| of != family) || asked.from_source.len() < parts {
+        if set.family.is_some_and(|of| of != family) || asked.from_source.len() < parts {
             return Some(Cond::Never);
         }
+        let mut asked = asked.clone();
+        asked.return_nomatch &= set.knows_nomatch;
         match self {
-            Self::Plain { part, values, .. } => plain(*part, values, asked),
-            Self::Joined { parts, elements, mark_mask, .. } => {
-                joined(parts, elements, *mark_mask, asked)
-            }
-            Self::Interfaces { elements, .. } => {
+            Self::Plain(_, part, values) => plain(*part, values, &asked),
+            Self::Joined(_, parts, elements) => joined(parts, elements, set.mark_mask, &asked),
+            Self::Interfaces(_, elements) => {
                 let found = on_interfaces(elements, asked.return_nomatch)?;
-                Some(interfaces(found, asked))
+                Some(interfaces(found, &asked))
             }
             Self::Unknown | Self::Members(_) => None,
         }

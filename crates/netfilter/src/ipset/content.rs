@@ -30,13 +30,25 @@ pub(super) enum Content {
     /// Not understood, or not read.
     Unknown,
     /// Of one part.
-    Plain { family: Option<Family>, part: Part, values: Decided },
+    Plain(Set, Part, Decided),
     /// Of several parts.
-    Joined { family: Option<Family>, parts: Vec<Part>, elements: Vec<Element>, mark_mask: u32 },
+    Joined(Set, Vec<Part>, Vec<Element>),
     /// `hash:net,iface`.
-    Interfaces { family: Option<Family>, elements: Vec<OnInterface> },
+    Interfaces(Set, Vec<OnInterface>),
     /// `list:set`: the names of its members.
     Members(Vec<String>),
+}
+
+/// What is the same for all elements.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Set {
+    /// None: of both.
+    pub(super) family: Option<Family>,
+    /// IPSET_TYPE_NOMATCH: types of networks know elements with `nomatch`; of others
+    /// `--return-nomatch` changes nothing (ip_set_core.c, ip_set_test).
+    pub(super) knows_nomatch: bool,
+    /// The bits of marks that count.
+    pub(super) mark_mask: u32,
 }
 
 /// The values that match, and those that `nomatch` elements hold.
@@ -141,6 +153,9 @@ impl Head {
             NFPROTO_IPV6 => Some(Family::Ipv6),
             _ => return Err(Malformed),
         };
+        let mark_mask = self.mark_mask.unwrap_or(u32::MAX);
+        let knows_nomatch = self.kind.contains("net");
+        let set = Set { family, knows_nomatch, mark_mask };
         let parts: &[Part] = match self.kind.as_str() {
             "hash:ip" | "hash:net" | "bitmap:ip" => &[First],
             "bitmap:port" => &[AnyPort],
@@ -153,7 +168,7 @@ impl Head {
             "hash:net,iface" => {
                 let elements: Result<_, _> =
                     listed.iter().map(|one| self.on_interface(one)).collect();
-                return Ok(Content::Interfaces { family, elements: elements? });
+                return elements.map(|elements| Content::Interfaces(set, elements));
             }
             "list:set" => {
                 let names = listed.iter().map(|one| one.member.clone()).collect::<Option<_>>();
@@ -162,16 +177,14 @@ impl Head {
             _ => return Err(Malformed),
         };
         if let [part] = *parts {
-            let values = self.plain(part, listed)?;
-            return Ok(Content::Plain { family, part, values });
+            return Ok(Content::Plain(set, part, self.plain(part, listed)?));
         }
         // A netmask that is not of the elements themselves is of the first address alone.
         if self.netmask.is_some() && !self.kind.starts_with("hash:ip,") {
             return Err(Malformed);
         }
         let elements: Result<_, _> = listed.iter().map(|one| self.element(parts, one)).collect();
-        let mark_mask = self.mark_mask.unwrap_or(u32::MAX);
-        Ok(Content::Joined { family, parts: parts.to_vec(), elements: elements?, mark_mask })
+        Ok(Content::Joined(set, parts.to_vec(), elements?))
     }
 
     fn plain(&self, part: Part, listed: &[Listed]) -> Result<Decided, Malformed> {

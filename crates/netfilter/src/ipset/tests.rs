@@ -122,6 +122,16 @@ fn the_longest_network_decides() {
 }
 
 #[test]
+fn types_without_nomatch_return_what_matches() {
+    let sets = sets();
+    for (name, sides) in [("ip4", "src"), ("bmip", "src"), ("ipport", "src,dst")] {
+        let mut asked = asked(&sets, name, sides);
+        asked.return_nomatch = true;
+        check_with(&sets, &asked, "10.1.2.3 tcp 5 9.9.9.9 80", Some(true));
+    }
+}
+
+#[test]
 fn ports_and_protocols() {
     check("ipport", "src,dst", "10.1.2.3 tcp 5 9.9.9.9 80", true);
     check("ipport", "src,dst", "10.1.2.3 tcp 80 9.9.9.9 5", false);

@@ -22,6 +22,7 @@ use crate::ir::{
     TableFamily,
 };
 use crate::syntax::{ParseError, address};
+use crate::templates;
 use line::{Word, words};
 
 /// Parses a dump. `file` names it in places and errors.
@@ -53,6 +54,7 @@ pub fn parse(file: &str, text: &str) -> Result<Ruleset, ParseError> {
     if text.contains("-j SET ") {
         doubt_sets(&mut ruleset);
     }
+    templates::doubt(&mut ruleset);
     Ok(ruleset)
 }
 

@@ -23,7 +23,7 @@ use facts::LegacyTable;
 
 use crate::ipset::Ipsets;
 use crate::ir::{Backend, Family, Note, Place, Ruleset, Table, TableFamily};
-use crate::xt;
+use crate::{templates, xt};
 use chains::Layout;
 use entry::{Entry, Target};
 
@@ -43,6 +43,7 @@ pub fn read(tables: &[LegacyTable], sets: &Ipsets) -> Ruleset {
             }
         }
     }
+    templates::doubt(&mut ruleset);
     ruleset
 }
 
