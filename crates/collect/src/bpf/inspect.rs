@@ -50,7 +50,8 @@ pub(crate) enum Target<'fd> {
     Link(u32),
 }
 
-/// `union bpf_attr` of `BPF_PROG_QUERY`, as far as it is used.
+/// `union bpf_attr` of `BPF_PROG_QUERY`, to its end: since Linux 6.6 the kernel writes the revision
+/// without asking how long the structure is (kernel/bpf/mprog.c, bpf_mprog_query).
 #[repr(C)]
 #[derive(Default)]
 struct ProgQuery {
@@ -61,6 +62,10 @@ struct ProgQuery {
     prog_ids: u64,
     prog_cnt: u32,
     padding: u32,
+    prog_attach_flags: u64,
+    link_ids: u64,
+    link_attach_flags: u64,
+    revision: u64,
 }
 
 /// `union bpf_attr` of `BPF_PROG_GET_FD_BY_ID` and `BPF_MAP_GET_FD_BY_ID`.
