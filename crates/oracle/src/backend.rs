@@ -36,6 +36,9 @@ pub(crate) const WRITTEN: &str = "as written";
 /// The name of the form in which the kernel itself tells the ruleset, as a snapshot keeps it.
 pub(crate) const LIVE: &str = "live";
 
+/// How a line begins that is for ipset(8), in a dump for iptables.
+pub(crate) const IPSET: &str = "#ipset ";
+
 /// The tables of iptables and their base chains.
 const TABLES: [(&str, &[&str]); 5] = [
     ("raw", &["PREROUTING", "OUTPUT"]),
@@ -95,10 +98,20 @@ impl Backend {
         match self {
             Self::Nft => lab.feed("nft", &["-f", "-"], &format!("{}{text}", Lab::EMPTY)),
             Self::IptablesLegacy | Self::Ip6tablesLegacy => {
+                if lab.has_sets() || text.contains(IPSET) {
+                    // Both families' rules may ask them.
+                    for other in [Self::IptablesLegacy, Self::Ip6tablesLegacy] {
+                        lab.feed(other.restore(), &[], &after_emptying(""))?;
+                    }
+                    make_sets(lab, text)?;
+                }
                 lab.feed(self.restore(), &[], &after_emptying(text))
             }
             Self::IptablesNft | Self::Ip6tablesNft => {
                 lab.feed("nft", &["-f", "-"], Lab::EMPTY)?;
+                if lab.has_sets() || text.contains(IPSET) {
+                    make_sets(lab, text)?;
+                }
                 lab.feed(self.restore(), &[], text)
             }
         }
@@ -141,6 +154,33 @@ impl Backend {
         forms.push(Form { name: LIVE.to_owned(), text: lab.look()? });
         Ok(forms)
     }
+}
+
+/// Most times that we wait for sets to be free.
+const MOST_WAITS: u32 = 200;
+
+/// The sets that a dump's lines make, in place of those before.
+fn make_sets(lab: &Lab, text: &str) -> Result<(), Error> {
+    // Lists keep their members.
+    lab.feed("ipset", &["flush"], "")?;
+    // nftables lets go of rules, and of the sets that they ask, some time after they are gone
+    // (nf_tables_api.c, nf_tables_commit_release).
+    let mut tries = 0;
+    while let Err(error) = lab.feed("ipset", &["destroy"], "") {
+        tries += 1;
+        if tries > MOST_WAITS {
+            return Err(error);
+        }
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    let mut lines = String::new();
+    for line in text.lines().filter_map(|line| line.strip_prefix(IPSET)) {
+        lines.push_str(line);
+        lines.push('\n');
+    }
+    lab.feed("ipset", &["-exist", "restore"], &lines)?;
+    lab.note_sets();
+    Ok(())
 }
 
 /// Every table emptied, and then the dump: a chain that it does not name would keep its policy.

@@ -1,5 +1,6 @@
 //! A network namespace whose interfaces we hold the other ends of, with a record of what passes.
 
+use std::cell::Cell;
 use std::io::Write as _;
 use std::os::fd::AsFd as _;
 use std::process::Stdio;
@@ -24,6 +25,8 @@ pub(crate) struct Lab {
     routes: Routes,
     recorder: Recorder,
     next: Id,
+    /// Whether sets of ipset(8) were made.
+    sets: Cell<bool>,
 }
 
 /// The link-layer address of the interface at this place: locally administered.
@@ -65,7 +68,14 @@ impl Lab {
         }
         netns.run(&["sh", "-c", &settings])?.ok()?;
         let (taps, recorder) = devices(&netns, interfaces)?;
-        let own = Self { netns, taps, routes: Routes::new(path, interfaces), recorder, next: 0 };
+        let own = Self {
+            netns,
+            taps,
+            routes: Routes::new(path, interfaces),
+            recorder,
+            next: 0,
+            sets: Cell::new(false),
+        };
         own.address()?;
         own.feed("nft", &["-f", "-"], Self::EMPTY)?;
         Ok(own)
@@ -95,6 +105,15 @@ impl Lab {
 
     /// The ruleset without anything but the record.
     pub(crate) const EMPTY: &str = crate::record::RULESET;
+
+    /// Whether there may be sets from an earlier ruleset.
+    pub(crate) fn has_sets(&self) -> bool {
+        self.sets.get()
+    }
+
+    pub(crate) fn note_sets(&self) {
+        self.sets.set(true);
+    }
 
     /// Runs a program inside with this input.
     pub(crate) fn feed(

@@ -45,7 +45,7 @@ pub(crate) fn minimise(
             let end = (at + piece).min(lines.len());
             // A dump's first comment tells which program it is for.
             let told = |(place, line): &(usize, &String)| {
-                !(at..end).contains(place) || line.starts_with('#')
+                !(at..end).contains(place) || line.starts_with("# ")
             };
             let fewer: Vec<String> =
                 lines.iter().enumerate().filter(told).map(|(_, line)| line.clone()).collect();

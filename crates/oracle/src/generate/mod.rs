@@ -1,5 +1,6 @@
 //! Random rulesets as text, from a small pool of values, so that rules meet.
 
+mod ipset;
 mod iptables;
 mod nft;
 mod pool;
