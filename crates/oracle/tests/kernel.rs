@@ -54,6 +54,55 @@ fn fixtures_hold_what_the_kernel_says() {
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
+/// Chains of one priority, of which the one that was registered last runs first; and chains that
+/// translate, which all run in one place whatever their priority.
+#[test]
+fn chains_of_one_place() {
+    let text = "table ip a {
+    chain c { type filter hook input priority 0; meta mark 0x2 drop; meta mark set 0x1; }
+    chain d { type filter hook input priority 0; meta mark set 0x2; }
+}
+table inet b {
+    chain c { type filter hook input priority 0; meta mark 0x0 tcp dport 1-9999 drop; meta mark 0x1 drop; }
+    chain early { type filter hook prerouting priority -95; tcp dport 80 drop; }
+    chain nat { type nat hook prerouting priority -50; tcp dport 8000-9000 dnat to :80; }
+}
+table ip6 e {
+    chain c { type filter hook input priority 0; tcp dport 1-99 meta mark set 0x3; }
+    chain other { type filter hook input priority 0; meta mark set 0x1; }
+}
+";
+    check(text);
+}
+
+/// Masks of an address that a translation may have changed: a prefix, and bits in the middle.
+#[test]
+fn masks_of_original_addresses() {
+    check(
+        "table inet t {
+    chain nat { type nat hook prerouting priority dstnat; tcp dport 80 dnat ip6 to fd01::5; }
+    chain c {
+        type filter hook input priority 0;
+        ct original ip6 daddr & fe00:: == fc00:: drop
+        ct original ip daddr & 255.0.0.0 == 10.0.0.0 drop
+        ct original ip daddr & 0.0.255.0 == 0.0.1.0 drop
+        ct original ip6 daddr & ::ff == ::5 drop
+    }
+}
+",
+    );
+}
+
+fn check(text: &str) {
+    let mut bench = Bench::new(&["eth0".to_owned()]).unwrap();
+    let trial =
+        Trial { backend: Backend::Nft, text, packets: 400, seed: 1, listed: true, evaluations: 40 };
+    let verdict = trial.run(&mut bench).unwrap();
+    let found: Vec<_> = verdict.found.iter().map(ToString::to_string).collect();
+    assert!(found.is_empty(), "{}", found.join("\n"));
+    assert!(verdict.count.exact > 100, "{:?}", verdict.count);
+}
+
 /// The directory of the real rulesets; none, and a word about it, in a checkout without it.
 fn data() -> Option<PathBuf> {
     let path = std::env::var_os("WHYOPEN_RULESETS").map_or_else(

@@ -8,7 +8,7 @@ use thiserror::Error;
 use super::condition::{Host, Remembered, holds};
 use super::{Oracle, Packet};
 use crate::ir::{
-    Assign, Chain, ChainKind, Family, Hook, Nat, NatKind, Place, Rule, Ruleset, Step, Table,
+    Assign, Base, Chain, ChainKind, Family, Hook, Nat, NatKind, Place, Rule, Ruleset, Step, Table,
     Verdict, ct_state, ct_status,
 };
 use crate::symbolic::{MOST_JUMPS, Outcome};
@@ -200,7 +200,9 @@ fn base_chains<'a>(
         .flat_map(|table| table.chains.iter().map(move |chain| (table, chain)))
         .filter(|(_, chain)| chain.base.as_ref().is_some_and(|base| base.hook == hook))
         .collect();
-    list.sort_by_key(|(_, chain)| chain.base.as_ref().map_or(0, |base| base.priority));
+    // Those with one place run in the reverse order of their registration.
+    list.reverse();
+    list.sort_by_key(|(_, chain)| chain.base.as_ref().map_or((0, 0), Base::order));
     list
 }
 

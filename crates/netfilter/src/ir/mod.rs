@@ -224,6 +224,21 @@ pub struct Base {
     pub devices: Vec<String>,
 }
 
+impl Base {
+    /// Its place among the base chains of its hook, lowest first. Those that translate all run where
+    /// the first of them put the kernel's own function, in the order of their priorities (nf_nat_core.c,
+    /// nf_nat_register_fn; nf_nat_proto.c, nf_nat_ipv4_ops). Of those with one place, the one that was
+    /// registered last runs first (net/netfilter/core.c, nf_hook_entries_grow).
+    #[must_use]
+    pub const fn order(&self) -> (i32, i32) {
+        match (self.kind, self.hook) {
+            (ChainKind::Nat, Hook::Prerouting | Hook::Output) => (-100, self.priority),
+            (ChainKind::Nat, _) => (100, self.priority),
+            _ => (self.priority, 0),
+        }
+    }
+}
+
 /// Where something was written.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Place {

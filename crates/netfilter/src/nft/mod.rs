@@ -12,7 +12,7 @@ mod json;
 mod keys;
 mod lower;
 mod nat;
-mod netlink;
+pub(crate) mod netlink;
 mod print;
 mod priority;
 mod statement;

@@ -34,6 +34,16 @@ fn kind(left: &Expr) -> Option<Kind> {
     }
 }
 
+/// Whether bits are cleared and then inverted, that is set: `mark & 0xfffffffe ^ 0x1`.
+fn is_set(left: &Expr, flip: &Expr) -> bool {
+    match (left, flip) {
+        (Expr::Binary(Operator::And, _, mask), Expr::Number(flip)) => {
+            matches!(&**mask, Expr::Number(mask) if mask ^ flip == u128::from(u32::MAX))
+        }
+        _ => false,
+    }
+}
+
 fn parts(expr: &Expr) -> &[Expr] {
     match expr {
         Expr::Concat(list) => list,
@@ -105,6 +115,10 @@ impl Printer<'_> {
             Expr::Concat(list) => {
                 list.iter().map(|part| self.left(part)).collect::<Vec<_>>().join(" . ")
             }
+            Expr::Binary(Operator::Xor, left, flip) if is_set(left, flip) => {
+                let inner = if let Expr::Binary(_, inner, _) = &**left { inner } else { left };
+                format!("{} | {}", self.left(inner), self.mask(inner, flip))
+            }
             Expr::Binary(operator, left, right) => {
                 let sign = match operator {
                     Operator::And => "&",
@@ -137,7 +151,8 @@ impl Printer<'_> {
         match right {
             Expr::SetRef(name) => match self.sets.get(name) {
                 Some(set) if set.anonymous => Self::elements(left, &set.elements),
-                _ => format!("@{name}"),
+                // A set that is read in two ways has two names in the tree.
+                _ => format!("@{}", name.split(' ').next().unwrap_or(name)),
             },
             Expr::Set(elements) if elements.is_empty() => "an interface that is gone".to_owned(),
             Expr::Set(elements) => Self::elements(left, elements),

@@ -104,8 +104,8 @@ pub(super) struct Engine<'a> {
     pub(super) universes: HashMap<Phase, Universe>,
     pub(super) anywhere: Universe,
     pub(super) unknown: BTreeSet<Note>,
-    /// The values of the original destination and port that conditions ask for.
-    pub(super) originals: HashMap<Field, Vec<RangeSet>>,
+    /// The values of the original destination and port that conditions ask for, and under which mask.
+    pub(super) originals: HashMap<Field, Vec<(u128, RangeSet)>>,
     pub(super) summaries: HashMap<(ChainId, Phase), Diagram>,
     pub(super) changes: HashMap<ChainId, bool>,
 }

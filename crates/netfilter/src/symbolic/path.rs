@@ -102,15 +102,16 @@ pub(super) fn hook_stages(tables: &[&Table], here: Hook, phases: Phases) -> Vec<
     for (at, table) in tables.iter().enumerate() {
         for (number, chain) in table.chains.iter().enumerate() {
             if let Some(base) = chain.base.as_ref().filter(|base| base.hook == here) {
-                chains.push((base.priority, base.kind, (at, number)));
+                chains.push((base.order(), base.kind, (at, number)));
             }
         }
     }
-    // A stable sort: chains of one priority run in the order of their registration.
-    chains.sort_by_key(|(priority, _, _)| *priority);
+    // A stable sort: of chains with one place, the one that was registered last runs first.
+    chains.reverse();
+    chains.sort_by_key(|(order, _, _)| *order);
     let mut tracked = phases.raw.is_none();
     let mut translated = false;
-    for (priority, kind, id) in chains {
+    for ((priority, _), kind, id) in chains {
         if !tracked && priority >= CONNTRACK_PRIORITY {
             list.push(Stage::ConnectionTracking);
             tracked = true;

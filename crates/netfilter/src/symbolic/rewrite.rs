@@ -165,8 +165,12 @@ impl Engine<'_> {
         if !self.read.contains(&original) {
             return Ok(answer);
         }
+        let Some(bounds) = self.bounds(original, max) else {
+            // Bits in the middle: which values go together is not looked for.
+            return self.arena.project(answer, original);
+        };
         let mut parts = Vec::new();
-        for (lo, hi) in self.bounds(original, max) {
+        for (lo, hi) in bounds {
             let within = self.arena.restrict(answer, original, lo)?;
             let guard =
                 self.arena.field_in(field, &RangeSet::from(lo..=hi), Leaf::IN, Leaf::NONE)?;
@@ -175,18 +179,24 @@ impl Engine<'_> {
         self.arena.first_decided(parts)
     }
 
-    /// The ranges of an original value that no condition tells apart.
-    fn bounds(&self, original: Field, max: u128) -> Vec<(u128, u128)> {
+    /// The ranges of an original value that no condition tells apart. None where one looks at bits
+    /// that are not the first ones.
+    fn bounds(&self, original: Field, max: u128) -> Option<Vec<(u128, u128)>> {
         let mut starts = std::collections::BTreeSet::from([0]);
-        for set in self.originals.get(&original).into_iter().flatten() {
+        for (mask, set) in self.originals.get(&original).into_iter().flatten() {
+            // The bits that do not count must be the last ones.
+            let free = !mask & max;
+            if free & free.wrapping_add(1) != 0 {
+                return None;
+            }
             for (lo, hi) in set.iter() {
-                starts.insert(lo);
-                starts.extend(hi.checked_add(1));
+                starts.insert(lo & !free);
+                starts.extend((hi | free).checked_add(1));
             }
         }
         let list: Vec<u128> = starts.into_iter().filter(|start| *start <= max).collect();
         let ends = list.iter().skip(1).map(|next| next - 1).chain([u128::MAX]);
-        list.iter().copied().zip(ends).collect()
+        Some(list.iter().copied().zip(ends).collect())
     }
 
     /// The answer for packets that are asked to take this translation; others are not there.

@@ -81,7 +81,7 @@ pub(super) fn conds(step: &Step) -> Vec<&Cond> {
 struct Looks {
     fields: HashSet<Field>,
     patterns: BTreeSet<Pattern>,
-    originals: HashMap<Field, Vec<RangeSet>>,
+    originals: HashMap<Field, Vec<(u128, RangeSet)>>,
 }
 
 const ORIGINALS: [Field; 2] = [Field::ORIGINAL_DESTINATION, Field::ORIGINAL_DPORT];
@@ -91,10 +91,16 @@ fn looks(tables: &[&Table]) -> Looks {
     found.patterns.insert(Pattern::Exact("lo".to_owned()));
     for cond in steps(tables).flat_map(conds) {
         cond.visit(&mut |part| match part {
-            Cond::In(field, values) | Cond::Masked { field, values, .. } => {
+            Cond::In(field, values) => {
                 found.fields.insert(*field);
                 if ORIGINALS.contains(field) {
-                    found.originals.entry(*field).or_default().push(values.clone());
+                    found.originals.entry(*field).or_default().push((u128::MAX, values.clone()));
+                }
+            }
+            Cond::Masked { field, mask, values } => {
+                found.fields.insert(*field);
+                if ORIGINALS.contains(field) {
+                    found.originals.entry(*field).or_default().push((*mask, values.clone()));
                 }
             }
             Cond::Tuple(fields, entries) => {
@@ -102,7 +108,8 @@ fn looks(tables: &[&Table]) -> Looks {
                 for (at, field) in fields.iter().enumerate().filter(|(_, f)| ORIGINALS.contains(f))
                 {
                     let column = entries.iter().filter_map(|entry| entry.get(at).copied());
-                    found.originals.entry(*field).or_default().push(column.collect());
+                    let column = (u128::MAX, column.collect());
+                    found.originals.entry(*field).or_default().push(column);
                 }
             }
             Cond::Interface(side, patterns) => {

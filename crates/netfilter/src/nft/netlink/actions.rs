@@ -294,7 +294,7 @@ impl Decoder<'_, '_> {
         address: (Option<u32>, Option<u32>),
         port: (Option<u32>, Option<u32>),
     ) -> Option<Expr> {
-        let (held, _) = self.registers.within(address.0?)?;
+        let held = self.registers.within(address.0?)?.0.clone();
         let Source::Mapped(key, set, parts) = held.source.clone() else { return None };
         let place = |register: u32| {
             let (other, at) = self.registers.within(register)?;
@@ -305,10 +305,9 @@ impl Decoder<'_, '_> {
             Some(lo) => Some(Some((place(lo)?, place(hi.unwrap_or(lo))?))),
         };
         let data = Data::Target { family: family?, address: places(address)?, port: places(port)? };
+        self.drop_needs(&held.source);
         let name = self.wanted.name(&set, parts, data);
-        let map = Expr::Map(Box::new(key), Box::new(Expr::SetRef(name)));
-        self.drop_needs(&map);
-        Some(map)
+        Some(Expr::Map(Box::new(key), Box::new(Expr::SetRef(name))))
     }
 }
 

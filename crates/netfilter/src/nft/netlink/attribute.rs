@@ -47,7 +47,7 @@ impl Order {
 
 /// Why something could not be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Odd {
+pub(crate) enum Odd {
     /// A length that does not fit into what it is in.
     Torn,
     /// An attribute that this version does not know.

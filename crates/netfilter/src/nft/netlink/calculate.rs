@@ -68,8 +68,9 @@ impl Decoder<'_, '_> {
     }
 
     /// The value that a statement writes, as an expression.
-    pub(super) fn value(&mut self, register: u32, form: Form, length: usize) -> Expr {
+    pub(super) fn assigned(&mut self, register: u32, form: Form, length: usize) -> Expr {
         let held = self.held(register, length);
+        self.drop_needs(&held.source);
         match &held.source {
             Source::Constant(bytes) => {
                 let part = Part::new(form, bytes.len());

@@ -1,12 +1,15 @@
 //! Expressions that compare a register with values: cmp and range.
 
 use super::super::ast::{Compare, Doubtful, Expr, Operator, Statement};
+use super::super::keys::{Read, read};
+use super::super::values::Kind;
 use super::attribute::{Fields, Odd, Order};
 use super::headers::{Load, Network, Slice, raw, slices};
 use super::part::{Part, Value, hex, opaque};
 use super::registers::{Form, Held, Source};
 use super::rule::{Decoder, Piece, Shown};
 use crate::ir::Pattern;
+use crate::syntax::netmask;
 
 fn operator(number: u32) -> Result<Compare, Odd> {
     Ok(match number {
@@ -170,9 +173,13 @@ impl Decoder<'_, '_> {
         let is_number = matches!(held.form, Form::Big | Form::Host);
         let number = self.number_of(held.form, data).filter(|_| is_number);
         match number.map(|number| held.compared_with(number)) {
-            Some(Some((mask, number))) if is_equality => {
-                self.matching(op, masked(expr, mask), Expr::Number(number));
-            }
+            Some(Some((mask, number))) if is_equality => match prefix(&expr, mask) {
+                Some(length) => {
+                    let base = Box::new(Expr::Number(number));
+                    self.matching(op, expr, Expr::Prefix(base, length));
+                }
+                None => self.matching(op, masked(expr, mask), Expr::Number(number)),
+            },
             Some(None) if is_equality => self.matching(op, expr, nothing()),
             Some(Some((mask, number))) if !held.is_shifted() && self.is_ordered(held) => {
                 self.matching(op, masked(expr, mask), Expr::Number(number));
@@ -282,6 +289,12 @@ impl Decoder<'_, '_> {
         }
         Ok(())
     }
+}
+
+/// The length of the prefix that a mask of an address is.
+fn prefix(expr: &Expr, mask: u128) -> Option<u8> {
+    let Read::Field(_, Kind::Address(family)) = read(expr).read else { return None };
+    (0..=family.width()).find(|length| netmask(family, *length) == Some(mask))
 }
 
 /// The headers that an expression reads.

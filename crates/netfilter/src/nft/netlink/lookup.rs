@@ -104,12 +104,13 @@ impl Decoder<'_, '_> {
     }
 
     /// The membership that a map needs goes without saying where a statement reads the map itself.
-    pub(super) fn drop_needs(&mut self, value: &Expr) {
-        if matches!(value, Expr::Map(..))
-            && self.pieces.last().is_some_and(|piece| piece.shown == Shown::Hidden)
-            && self.pieces.last().is_some_and(|piece| is_membership(&piece.statement))
-        {
+    pub(super) fn drop_needs(&mut self, source: &Source) {
+        let Source::Mapped(_, set, parts) = source else { return };
+        let is_needs =
+            |piece: &Piece| piece.shown == Shown::Hidden && is_membership(&piece.statement);
+        if self.pieces.last().is_some_and(is_needs) {
             self.pieces.pop();
+            self.wanted.take_back(set, parts, Data::None);
         }
     }
 }

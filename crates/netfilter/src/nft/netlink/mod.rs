@@ -17,6 +17,7 @@ mod attribute;
 mod calculate;
 mod compare;
 mod headers;
+mod hooked;
 mod lookup;
 mod object;
 mod part;
@@ -27,6 +28,7 @@ mod set;
 mod verdict;
 mod xtables;
 
+pub(crate) use hooked::{Hooked, hooked};
 pub(super) use object::parse;
 pub(super) use reads::ADDRESS_TYPES;
 pub(super) use xtables::doubt_sets;

@@ -277,6 +277,8 @@ fn base(family: TableFamily, chain: &Fields<'_>, bytes: &[u8]) -> Result<Base, O
             (kind, _) => return Err(Odd::Attribute(kind)),
         }
     }
+    // A chain of one device is told twice.
+    devices.dedup();
     let hook = hook(family, number).ok_or(Odd::Value(attribute::HOOK_NUMBER))?;
     Ok(Base { hook, kind, priority, drops, devices })
 }

@@ -150,8 +150,7 @@ impl Decoder<'_, '_> {
         };
         let expr = Expr::Meta((*name).to_owned());
         if let Some(source) = fields.u32(3)? {
-            let value = self.value(source, *form, *length);
-            self.drop_needs(&value);
+            let value = self.assigned(source, *form, *length);
             self.push(Statement::Mangle(expr, value));
             return Ok(());
         }
@@ -178,8 +177,7 @@ impl Decoder<'_, '_> {
         };
         let expr = Expr::Ct(name, direction);
         if let Some(source) = fields.u32(4)? {
-            let value = self.value(source, *form, length);
-            self.drop_needs(&value);
+            let value = self.assigned(source, *form, length);
             self.push(Statement::Mangle(expr, value));
             return Ok(());
         }

@@ -41,7 +41,7 @@ impl Surroundings<'_> {
 /// in another way gets another name in the syntax tree.
 #[derive(Debug, Default)]
 pub(super) struct Wanted {
-    names: HashMap<(String, Vec<Part>, Data), String>,
+    names: HashMap<(String, Vec<Part>, Data), (String, usize)>,
     uses: HashMap<String, usize>,
     /// The sets that rules write.
     pub(super) written: HashSet<String>,
@@ -51,19 +51,31 @@ impl Wanted {
     /// The name of a set that is read so.
     pub(super) fn name(&mut self, set: &str, parts: Vec<Part>, data: Data) -> String {
         let uses = &mut self.uses;
-        let new = || {
+        let mut new = || {
             let count = uses.entry(set.to_owned()).or_insert(0);
             *count += 1;
             if *count == 1 { set.to_owned() } else { format!("{set} ({count})") }
         };
-        self.names.entry((set.to_owned(), parts, data)).or_insert_with(new).clone()
+        let entry = self.names.entry((set.to_owned(), parts, data));
+        let (name, times) = entry.or_insert_with(|| (new(), 0));
+        *times += 1;
+        name.clone()
+    }
+
+    /// Takes a reading back that turned out not to be asked for.
+    pub(super) fn take_back(&mut self, set: &str, parts: &[Part], data: Data) {
+        if let Some((_, times)) = self.names.get_mut(&(set.to_owned(), parts.to_vec(), data)) {
+            *times = times.saturating_sub(1);
+        }
     }
 
     /// Every reading: the set, how it is read, and its name in the syntax tree.
     pub(super) fn list(&self) -> impl Iterator<Item = (&str, &[Part], Data, &str)> {
-        self.names.iter().map(|((set, parts, data), name)| {
-            (set.as_str(), parts.as_slice(), *data, name.as_str())
-        })
+        self.names.iter().filter(|(_, (_, times))| *times > 0).map(
+            |((set, parts, data), (name, _))| {
+                (set.as_str(), parts.as_slice(), *data, name.as_str())
+            },
+        )
     }
 }
 

@@ -4,6 +4,9 @@
 //! the same form that ruleset files have. It never fails: what could not be read, and what is not
 //! understood, is a note or an unknown in it, so that nothing is certain that is not known.
 
+mod hooks;
+mod order;
+
 use std::sync::Arc;
 
 use facts::{Link, Part, RulesetDump};
@@ -28,6 +31,9 @@ pub fn ruleset(dump: &RulesetDump, links: &[Link]) -> Ruleset {
     }
     all.join(legacy::read(dump.legacy.items(), &sets));
     templates::doubt(&mut all);
+    all.notes.extend(order::doubts(&all));
+    // A kernel that does not tell what is hooked is no reason to doubt it: few hosts have more.
+    all.notes.extend(dump.hooks.value().map(hooks::doubts).unwrap_or_default());
     missing(&mut all, "nftables", &dump.nftables);
     missing(&mut all, "iptables-legacy", &dump.legacy);
     missing(&mut all, "ipset", &dump.ipsets);
