@@ -12,10 +12,13 @@
     reason = "tests of effects, whose helpers fail the test"
 )]
 
+mod filters;
 mod firewalls;
 #[allow(dead_code, reason = "shared with the tests of what is seen")]
 #[path = "../see/listing.rs"]
 mod listing;
+mod scene;
 #[allow(dead_code, reason = "shared with the tests of what is seen")]
 #[path = "../see/seen.rs"]
 mod seen;
+mod ways;

@@ -13,7 +13,7 @@ pub(crate) const AGENT: &str = "/usr/local/bin/testbed-agent";
 pub(crate) const WHYOPEN: &str = "/usr/local/bin/whyopen";
 
 /// The program under test.
-static BINARY: LazyLock<PathBuf> = LazyLock::new(|| {
+pub(crate) static BINARY: LazyLock<PathBuf> = LazyLock::new(|| {
     if let Some(path) = std::env::var_os("WHYOPEN_BINARY") {
         return path.into();
     }

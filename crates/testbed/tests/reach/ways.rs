@@ -1,0 +1,76 @@
+//! What is no filter and still decides: routes, reverse paths, queues, translations, programs.
+
+use std::net::SocketAddr;
+
+use serde_json::json;
+
+use crate::scene::{Scene, Wire, contains, expect};
+use crate::seen::AGENT;
+
+/// With a strict reverse path, who arrives by another way than the answer would leave is kept out; by
+/// its own way it is let in.
+#[test]
+fn reverse_paths() {
+    let mut scene = Scene::boot("reverse");
+    scene.client_from("10.1.2.3", "2001:db8:aa::3", true);
+    scene.client_from("10.9.2.3", "2001:db8:bb::3", false);
+    scene.run(
+        "ip link add other type veth peer name end; ip link set other up; ip link set end up
+         ip address add 10.9.0.1/16 dev other
+         sysctl -qw net.ipv4.conf.all.rp_filter=1",
+    );
+    let listing = scene.seen.list();
+    let row = listing.one("tcp", "::", Some(22));
+    let ways = row.0["ipv4"]["ways"].as_array().unwrap();
+    let way = ways.iter().find(|way| way["interface"] == "host0").unwrap();
+    for (from, let_in) in [("10.1.2.3", true), ("10.9.2.3", false)] {
+        assert_eq!(contains(&way["must"], from.parse().unwrap()), let_in, "{from}: {way:#}");
+        assert_eq!(contains(&way["may"], from.parse().unwrap()), let_in, "{from}: {way:#}");
+    }
+    scene.try_all(SocketAddr::new(scene.address(Wire::V4), 22), Wire::V4, way);
+}
+
+/// The answer's way out decides as well.
+#[test]
+fn answers_without_a_way_out() {
+    let mut scene = Scene::boot("policy");
+    scene.client_from("10.1.2.3", "2001:db8:aa::3", true);
+    scene.run("ip route add blackhole 10.1.2.0/24; ip route del 10.1.2.3/32");
+    scene.run("ip -6 rule add to 2001:db8:aa::/48 prohibit");
+    scene.check(&[expect("[::]:22 ipv4 part", ""), expect("[::]:22 ipv6 part", "")]);
+}
+
+/// Whoever does not accept fills its queue, and then nobody gets through.
+#[test]
+fn a_full_queue() {
+    let scene = Scene::boot("full");
+    scene.seen.start("lazy", &["tcp:0.0.0.0:90,backlog=0"]);
+    let to = SocketAddr::new(scene.address(Wire::V4), 90);
+    let fill = format!("connect:{to}");
+    scene.seen.start("filler", &[fill.as_str()]);
+    let listing = scene.seen.list();
+    let row = listing.one("tcp", "0.0.0.0", Some(90));
+    let queue = &row.0["accept_queue"];
+    assert!(queue["now"].as_u64() > queue["max"].as_u64(), "{queue}");
+    // The rules let everyone in; it is the finding that tells.
+    let findings = listing.json["findings"].as_array().unwrap();
+    assert!(findings.iter().any(|f| f["subject"] == "tcp/90"), "{findings:#?}");
+}
+
+/// systemd's own filter is a program on the service's cgroup.
+#[test]
+fn a_filter_of_the_service() {
+    let scene = Scene::boot("service");
+    let deny = ["--property=IPAddressDeny=any", "--property=IPAddressAllow=localhost"];
+    let start = ["systemd-run", "--quiet", "--service-type=notify", "--unit=walled"];
+    let hold = ["--", AGENT, "hold", "--accept", "tcp:[::]:90,dual"];
+    scene.seen.run(&[&start[..], &deny, &hold].concat());
+    let listing = scene.seen.list();
+    let row = listing.one("tcp", "::", Some(90));
+    for wire in [Wire::V4, Wire::V6] {
+        let reach = &row.0[if wire == Wire::V4 { "ipv4" } else { "ipv6" }];
+        // Not known, or blocked: never open.
+        assert_eq!(reach["must"], json!([]), "{reach:#}");
+        scene.try_all(SocketAddr::new(scene.address(wire), 90), wire, reach);
+    }
+}
