@@ -183,9 +183,16 @@ pub(crate) struct ExplainFlags {
     /// The address of the client
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) from: IpAddr,
-    /// The destination that it uses: :9100, 192.0.2.1:22, [2001:db8::1]:443/tcp, :53/udp, or for
-    /// protocols without ports 192.0.2.1/icmp; an address of this host if it has none
-    #[arg(long, value_name = "ADDRESS:PORT/PROTOCOL", value_parser = destination)]
+    /// The destination that it uses. Its help stands apart, since rustdoc would take an address of
+    /// IPv6 for a link.
+    #[arg(
+        long,
+        value_name = "ADDRESS:PORT/PROTOCOL",
+        value_parser = destination,
+        help = "The destination that it uses: :9100, 192.0.2.1:22, [2001:db8::1]:443/tcp, :53/udp, \
+                or for protocols without ports 192.0.2.1/icmp; an address of this host if it has \
+                none"
+    )]
     pub(crate) to: Destination,
     /// The interface that the packet arrives on; where the route back leads if not given
     #[arg(long = "in", value_name = "INTERFACE")]
