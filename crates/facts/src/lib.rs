@@ -52,7 +52,7 @@ pub use network::{Address, Link, NetNamespace, OtherNetns};
 pub use owner::{Container, Package, PublishedPort, SystemdUnit, User};
 pub use part::{Gap, Part, Remedy};
 pub use process::{Executable, Holder, Process};
-pub use routing::{NextHop, Prefix, Route, RouteKind, RoutingRule, RuleAction};
+pub use routing::{Neighbour, NextHop, Prefix, Route, RouteKind, RoutingRule, RuleAction};
 pub use ruleset::{IpsetDump, LegacyTable, NftablesDump, RulesetDump, RulesetText};
 pub use settings::{
     ChosenSource, ConfigEntry, ConfigFile, ConfigKind, Configuration, Conntrack, Denial, Init,

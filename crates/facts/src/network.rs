@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Attached, IfIndex, NetnsId, Part, Pid, Route, RoutingRule, RulesetDump};
+use crate::{Attached, IfIndex, Neighbour, NetnsId, Part, Pid, Route, RoutingRule, RulesetDump};
 
 /// A network namespace that was found on the host. Sorted by id.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +33,10 @@ pub struct NetNamespace {
     /// Its routes, of both families, sorted.
     #[serde(default)]
     pub routes: Part<Vec<Route>>,
+    /// The IPv6 neighbours that it can send to without asking for them first, sorted. Others are
+    /// found by neighbour discovery, as far as the packet filter lets that through.
+    #[serde(default)]
+    pub neighbours: Part<Vec<Neighbour>>,
     /// The rules that choose among its routing tables.
     #[serde(default)]
     pub rules: Part<Vec<RoutingRule>>,

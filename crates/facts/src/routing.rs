@@ -114,6 +114,18 @@ pub enum RouteKind {
     Other(u8),
 }
 
+/// A neighbour on a link whose link-layer address the kernel knows (rtnetlink `RTM_NEWNEIGH`): it can
+/// be sent to without being asked for first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Neighbour {
+    /// The interface.
+    pub link: IfIndex,
+    /// Its address.
+    pub address: IpAddr,
+    /// `NUD_*` of `include/uapi/linux/neighbour.h`, all bits as the kernel gave them: 0x80 permanent.
+    pub state: u16,
+}
+
 /// A rule of the routing policy (rtnetlink `RTM_NEWRULE`, ip-rule(8)). Sorted by family and
 /// priority; rules of one priority keep the kernel's order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

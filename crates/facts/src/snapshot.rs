@@ -281,6 +281,7 @@ impl Snapshot {
             gaps.extend_from_slice(namespace.links.gaps());
             gaps.extend_from_slice(namespace.addresses.gaps());
             gaps.extend_from_slice(namespace.routes.gaps());
+            gaps.extend_from_slice(namespace.neighbours.gaps());
             gaps.extend_from_slice(namespace.rules.gaps());
             gaps.extend_from_slice(namespace.settings.gaps());
             gaps.extend_from_slice(namespace.attached.gaps());

@@ -11,13 +11,15 @@
 //! * **Cheap for big tables.** A router has a million routes: one pass over the dump, no map.
 
 mod hops;
+mod neighbours;
 mod parse;
 #[cfg(test)]
 mod tests;
 
-use facts::{Gap, Part, Remedy, Route, RoutingRule};
+use facts::{Gap, Neighbour, Part, Remedy, Route, RoutingRule};
 
 pub(crate) use hops::{NextHops, parse_next_hop};
+use neighbours::{NeighbourSink, RTM_GETNEIGH, parse_neighbour};
 pub(crate) use parse::{parse_route, parse_rule};
 
 use crate::ip_family::IpFamily;
@@ -34,6 +36,8 @@ const RTM_GETRULE: u16 = 34;
 pub(crate) struct Read {
     /// The routes, sorted.
     pub(crate) routes: Part<Vec<Route>>,
+    /// The neighbours of IPv6 whose link-layer address is known, sorted.
+    pub(crate) neighbours: Part<Vec<Neighbour>>,
     /// The rules, by family and priority, then in the kernel's order.
     pub(crate) rules: Part<Vec<RoutingRule>>,
 }
@@ -49,6 +53,7 @@ pub(crate) fn read(label: &str) -> Read {
         Err(error) => {
             return Read {
                 routes: Part::unreadable(unread("routes", &error)),
+                neighbours: Part::unreadable(unread("neighbours", &error).minor()),
                 rules: Part::unreadable(unread("routing rules", &error)),
             };
         }
@@ -82,7 +87,28 @@ pub(crate) fn read(label: &str) -> Read {
     routes.list.sort_unstable();
     // A stable sort: rules of one priority are asked in the kernel's order.
     rules.list.sort_by_key(|rule| (rule.ipv6, rule.priority));
-    Read { routes: part(routes.list, route_gaps), rules: part(rules.list, rule_gaps) }
+    Read {
+        routes: part(routes.list, route_gaps),
+        neighbours: neighbours(&mut channel, &unread),
+        rules: part(rules.list, rule_gaps),
+    }
+}
+
+/// Reads the neighbours of IPv6.
+fn neighbours(channel: &mut Channel, unread: &dyn Fn(&str, &Error) -> Gap) -> Part<Vec<Neighbour>> {
+    // struct ndmsg: 12 bytes, of which the first is the family.
+    let mut header = [0; 12];
+    header[0] = IpFamily::V6.number();
+    let mut found = NeighbourSink::default();
+    match channel.run(Query::dump(RTM_GETNEIGH, &header), &mut found) {
+        Ok(()) => {
+            found.list.sort_unstable();
+            Part::known(found.list)
+        }
+        // A kernel without IPv6 has none.
+        Err(error) if error.is_absent() => Part::known(Vec::new()),
+        Err(error) => Part::unreadable(unread("neighbours", &error).minor()),
+    }
 }
 
 /// What was read; unreadable if that is nothing at all.
@@ -201,6 +227,7 @@ impl Sink for RuleSink {
 pub fn fuzz(bytes: &[u8]) {
     let _ = std::hint::black_box(parse_route(bytes));
     let _ = std::hint::black_box(parse_rule(bytes));
+    let _ = std::hint::black_box(parse_neighbour(bytes));
     let mut hops = NextHops::default();
     for number in 0..4_u8 {
         if let Some(rest) = bytes.get(usize::from(number)..) {

@@ -191,6 +191,7 @@ impl Collection {
                 described.addresses = looked.links.addresses;
                 described.settings = looked.settings;
                 described.routes = looked.routing.routes;
+                described.neighbours = looked.routing.neighbours;
                 described.rules = looked.routing.rules;
                 described.attached = looked.attached;
                 described.ruleset = looked.ruleset;

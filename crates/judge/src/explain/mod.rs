@@ -14,7 +14,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use netfilter::concrete::{Event, Journey, Packet, interface_towards, journeys};
-use netfilter::ir::Reject;
+use netfilter::ir::{Family, Reject};
 use netfilter::symbolic::Outcome;
 use netfilter::syntax::{address, address_text};
 
@@ -182,6 +182,7 @@ pub fn explain(judgement: &Judgement<'_>, question: &Question) -> Result<Explana
     own.opens = end.opens;
     own.sees = end.sees;
     own.decided_by = end.decided_by;
+    own.among_strangers(home);
     if !own.unknown.is_empty() && !end.sure {
         own.opens = Opens::Unknown;
         own.sees = Sees::Mixed;
@@ -189,6 +190,28 @@ pub fn explain(judgement: &Judgement<'_>, question: &Question) -> Result<Explana
     own.unknown.sort();
     own.unknown.dedup();
     Ok(own)
+}
+
+impl Explanation {
+    /// Where neighbours do not find each other, what would be let in does not get there, or is not
+    /// answered.
+    fn among_strangers(&mut self, home: &Home) {
+        let mut silent = home.world.silent().iter();
+        let is_six = self.packet.family == Family::Ipv6;
+        let silence = silent.find(|one| is_six && one.interface == self.packet.iif);
+        let Some(silence) = silence.filter(|_| self.opens == Opens::Open) else { return };
+        let why = format!("neighbour discovery is dropped on {}", silence.interface);
+        // TCP, DCCP and SCTP are nothing without a reply.
+        if silence.complete && matches!(self.packet.protocol, 6 | 33 | 132) {
+            self.opens = Opens::Blocked;
+            self.sees = Sees::Unreachable;
+            self.decided_by = Some(why);
+        } else {
+            self.opens = Opens::Unknown;
+            self.sees = Sees::Mixed;
+            self.unknown.push(why);
+        }
+    }
 }
 
 /// The packet that is asked about, and whether its interface was found by the route back.

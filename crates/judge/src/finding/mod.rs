@@ -3,6 +3,7 @@
 
 mod accept_queue;
 mod by_hand;
+mod neighbours;
 mod replaced_executable;
 mod unneeded;
 
@@ -65,6 +66,7 @@ pub(crate) fn all(judgement: &Judgement<'_>) -> Vec<Finding> {
     replaced_executable::find(judgement, &mut found);
     found.extend(settings::worst(judgement.snapshot));
     unneeded::find(judgement, &mut found);
+    neighbours::find(judgement, &mut found);
     // One socket for each family gives the same finding twice.
     let mut known = HashMap::new();
     let mut once: Vec<Finding> = Vec::new();

@@ -140,6 +140,19 @@ impl<'h> Answers<'h> {
             None if must.is_within(&sides.on_link) => Verdict::OnLink,
             None => Verdict::Part,
         };
+        let silent = self.home.world.silent();
+        let is_plain = match &because {
+            Because::Doubts(named) => named.is_empty(),
+            other => matches!(other, Because::Filter | Because::ElsewhereOnly),
+        };
+        if self.wire == Wire::Ipv6
+            && seen.unreachable
+            && is_plain
+            && !silent.is_empty()
+            && matches!(verdict, Verdict::Blocked | Verdict::Unknown)
+        {
+            because = Because::Strangers(silent.iter().map(|one| one.interface.clone()).collect());
+        }
         let client_sees = Some(seen.word(self.protocol, &must, &may));
         Reach { verdict, must, may, client_sees, because }
     }

@@ -39,6 +39,8 @@ pub enum Because {
     AddressLists(String),
     /// Other sources have no way here, or no reply comes back to them.
     Routing,
+    /// Neighbour discovery is dropped on these interfaces.
+    Strangers(Vec<String>),
     /// Something could not be read: what, and why.
     Unread(Vec<(String, String)>),
     /// Something was not understood, or depends on more than the packet.
@@ -95,6 +97,12 @@ impl fmt::Display for Because {
             Self::Routing => {
                 f.write_str("others have no route here, or replies to them have none back")
             }
+            Self::Strangers(links) => write!(
+                f,
+                "neighbour discovery is dropped on {}: who does not know this host already cannot \
+                 find it, nor can it find whom to answer",
+                links.join(", ")
+            ),
             Self::Unread(parts) => {
                 for (at, (what, why)) in parts.iter().enumerate() {
                     write!(f, "{}{what} not read: {why}", if at > 0 { "; " } else { "" })?;

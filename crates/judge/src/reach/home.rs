@@ -4,8 +4,9 @@ use std::rc::Rc;
 
 use facts::{AttachPoint, Attached, IfIndex, Link, NetNamespace, Part, RulesetDump, RulesetText};
 use netfilter::ir::{Note, Place, Ruleset};
-use netfilter::world::World;
-use packet_set::RangeSet;
+use netfilter::symbolic::silences;
+use netfilter::world::{Silence, World};
+use packet_set::{Budget, RangeSet};
 
 use super::{Wire, regions};
 
@@ -76,10 +77,13 @@ impl Home {
         }
         let links = fact.map_or(&[][..], |fact| fact.links.items());
         let dump = ruleset.and_then(Part::value);
-        let world = fact.map(World::of).unwrap_or_default();
+        let mut world = fact.map(World::of).unwrap_or_default();
+        let ruleset = dump.map(|dump| read(dump, links)).unwrap_or_default();
+        let silent = silences(&ruleset, &world, Budget::default());
+        world.silence(silent.unwrap_or_else(|_| not_known(&world)));
         Self {
             unread,
-            ruleset: dump.map(|dump| read(dump, links)).unwrap_or_default(),
+            ruleset,
             sides: Wire::BOTH.map(|wire| sides(fact, &world, wire)),
             world,
             programs: fact.map(programs).unwrap_or_default(),
@@ -91,6 +95,12 @@ impl Home {
         let [four, six] = &self.sides;
         if wire == Wire::Ipv4 { four } else { six }
     }
+}
+
+/// Whether neighbours find each other is known of no interface.
+fn not_known(world: &World) -> Vec<Silence> {
+    let ways = world.ways_in(Wire::Ipv6.family()).into_iter();
+    ways.map(|way| Silence { interface: way.to_owned(), complete: false }).collect()
 }
 
 /// What is known of the sources of a family.

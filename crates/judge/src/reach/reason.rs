@@ -75,6 +75,8 @@ pub(crate) fn of(
         Because::Filter => first.map_or(Because::Filter, |(_, why)| why.because(reach)),
         other => other.clone(),
     };
+    // What would decide is not what does.
+    let decided_by = decided_by.filter(|_| !matches!(because, Because::Strangers(_)));
     Some(Reason { decided_by, because, ways: found.into_iter().map(|(way, _)| way).collect() })
 }
 

@@ -71,7 +71,9 @@ fn plain_hosts() {
         ("tcp", "[::]:22"),
         ["blocked Refused", "blocked Refused"],
     );
-    check(&input("drop", "tcp dport 22 accept"), ("tcp", "[::]:22"), ["open", "open"]);
+    let find = "icmpv6 type { 133, 134, 135, 136 } accept\n";
+    let rules = format!("{find}tcp dport 22 accept");
+    check(&input("drop", &rules), ("tcp", "[::]:22"), ["open", "open"]);
     check(
         &input("drop", "ip saddr 10.0.0.0/8 tcp dport 9100 accept"),
         ("tcp", "[::]:9100"),
@@ -82,6 +84,26 @@ fn plain_hosts() {
         ("tcp", "[::]:9100"),
         ["on_link 192.0.2.0/24 Mixed", "on_link fe80::/10 Mixed"],
     );
+}
+
+/// Without neighbour discovery there is no reply, and over UDP only a guess.
+#[test]
+fn neighbours_have_to_find_each_other() {
+    let check = |rules: &str, socket, expect| {
+        check(&input("drop", rules), (socket, "[::]:22"), ["open", expect]);
+    };
+    let (lost, guess) = ("blocked Unreachable", "unknown none..::/0 Mixed");
+    check("tcp dport 22 accept", "tcp", lost);
+    check("udp dport 22 accept", "udp", guess);
+    // Discovery is never tracked, and its hop limit is 255.
+    check("ct state new accept\ntcp dport 22 accept", "tcp", lost);
+    check("icmpv6 type 135 ct state untracked accept\ntcp dport 22 accept", "tcp", "open");
+    check("icmpv6 type 135 ip6 hoplimit 255 accept\ntcp dport 22 accept", "tcp", "open");
+    check("icmpv6 type 135 ip6 hoplimit 64 accept\ntcp dport 22 accept", "tcp", lost);
+    check("icmpv6 type echo-request accept\ntcp dport 22 accept", "tcp", lost);
+    // Others cannot find this host, which they may know all the same.
+    check("icmpv6 type 136 accept\ntcp dport 22 accept", "tcp", guess);
+    check("icmpv6 type 135 limit rate 1/second accept\ntcp dport 22 accept", "tcp", "open");
 }
 
 #[test]

@@ -102,6 +102,7 @@ impl Sample {
             leader: leader.map(Pid),
             links: Part::known(Vec::new()),
             addresses: Part::known(Vec::new()),
+            neighbours: Part::known(Vec::new()),
             routes: Part::known(Vec::new()),
             rules: Part::known(routing::usual_rules()),
             settings: Part::known(routing::settings("all")),

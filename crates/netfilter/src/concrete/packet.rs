@@ -87,7 +87,7 @@ impl Packet {
             ct_status: 0,
             original_destination: destination,
             original_dport: dport,
-            tracked_state: ct_state::NEW,
+            tracked_state: first_state(family, protocol, dport),
             is_reply: false,
         }
     }
@@ -151,4 +151,13 @@ impl Packet {
             _ => 0,
         }
     }
+}
+
+/// What connection tracking makes of the first packet of a connection.
+fn first_state(family: Family, protocol: u8, port_or_type: u16) -> u128 {
+    let Some(types) = ct_state::of_icmp_types(family, protocol) else { return ct_state::NEW };
+    let its = |(first, last, _): &&(u8, u8, u128)| {
+        (u16::from(*first)..=u16::from(*last)).contains(&port_or_type)
+    };
+    types.iter().find(its).map_or(ct_state::INVALID, |(_, _, state)| *state)
 }

@@ -26,6 +26,31 @@ pub mod ct_state {
     pub const RELATED: u128 = 3;
     /// Exempt from tracking (`notrack`).
     pub const UNTRACKED: u128 = 4;
+
+    /// What tracking makes of first packets of ICMP, by their types, first and last; none for other
+    /// protocols, whose first packets are [`NEW`]. Types that are not here are [`INVALID`].
+    ///
+    /// Source: net/netfilter/nf_conntrack_proto_icmp.c, `valid_new` of nf_conntrack_icmp_packet;
+    /// nf_conntrack_proto_icmpv6.c, `valid_new` and `noct_valid_new`, by which multicast listener and
+    /// neighbour discovery are never tracked.
+    #[must_use]
+    pub const fn of_icmp_types(
+        family: super::Family,
+        protocol: u8,
+    ) -> Option<&'static [(u8, u8, u128)]> {
+        match (family, protocol) {
+            (super::Family::Ipv4, 1) => {
+                Some(&[(8, 8, NEW), (13, 13, NEW), (15, 15, NEW), (17, 17, NEW)])
+            }
+            (super::Family::Ipv6, 58) => Some(&[
+                (128, 128, NEW),
+                (130, 136, UNTRACKED),
+                (139, 139, NEW),
+                (143, 143, UNTRACKED),
+            ]),
+            _ => None,
+        }
+    }
 }
 
 /// Bits of [`packet_set::Field::CT_STATUS`]: IPS_* of linux/netfilter/nf_conntrack_common.h.

@@ -206,7 +206,7 @@ impl Arrivals {
         self.arena.intersection(to, by)
     }
 
-    fn number(&self, name: &str) -> RangeSet {
+    pub(super) fn number(&self, name: &str) -> RangeSet {
         self.interfaces.matching(&crate::ir::Pattern::Exact(name.to_owned()))
     }
 

@@ -127,6 +127,7 @@ fn arrivals_with(
         let unroutable = engine.unroutable()?;
         answer = engine.arena.intersection(unroutable, answer)?;
     }
+    answer = engine.among_strangers(world, asked, answer)?;
     answer = engine.outside(ruleset, answer)?;
     if !world.doubts.is_empty() {
         answer = engine.arena.either(answer, Diagram::constant(ACCEPT.or(DROP)))?;
@@ -315,7 +316,7 @@ impl Engine<'_> {
     }
 
     /// One diagram for some values of a field, the other for the rest.
-    fn either_by(
+    pub(super) fn either_by(
         &mut self,
         field: Field,
         values: &RangeSet,

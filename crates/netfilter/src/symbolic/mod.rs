@@ -20,6 +20,7 @@ mod fib;
 mod host;
 mod interfaces;
 mod marks;
+mod neighbours;
 mod outcome;
 mod path;
 mod question;
@@ -32,6 +33,7 @@ mod universe;
 
 pub use answer::{Arrivals, Entry, Listener, Passage, Sources, WayIn};
 pub use host::{Asked, arrivals};
+pub use neighbours::silences;
 pub use outcome::Outcome;
 pub use path::evaluate;
 pub use question::{Evaluation, Packets};

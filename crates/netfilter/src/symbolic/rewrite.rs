@@ -92,7 +92,19 @@ impl Engine<'_> {
 
     /// Connection tracking: what is not exempt is the first packet of a connection, or its reply.
     pub(super) fn track(&mut self, answer: Diagram) -> Result<Diagram, Exceeded> {
-        let new = self.arena.restrict(answer, Field::CT_STATE, self.tracked_state)?;
+        let new = match ct_state::of_icmp_types(self.family, self.protocol) {
+            Some(types) if self.tracked_state == ct_state::NEW => {
+                let mut all = self.arena.restrict(answer, Field::CT_STATE, ct_state::INVALID)?;
+                for (first, last, state) in types {
+                    let of_type = self.arena.restrict(answer, Field::CT_STATE, *state)?;
+                    let types = RangeSet::from(u128::from(*first)..=u128::from(*last));
+                    let guard = self.arena.field_in(Field::DPORT, &types, Leaf::IN, Leaf::NONE)?;
+                    all = self.where_holds(guard, of_type, all)?;
+                }
+                all
+            }
+            _ => self.arena.restrict(answer, Field::CT_STATE, self.tracked_state)?,
+        };
         if new == answer {
             return Ok(answer);
         }

@@ -191,6 +191,9 @@ fn in_phase(phase: Phase, anywhere: Universe, scope: &Scope<'_>, untracked: bool
         phase if phase.is_reply() => ct_state::ESTABLISHED,
         _ => ct_state::NEW,
     }];
+    if !phase.is_raw() && ct_state::of_icmp_types(scope.family, scope.protocol).is_some() {
+        states.extend([ct_state::INVALID, ct_state::UNTRACKED]);
+    }
     if untracked {
         states.push(ct_state::UNTRACKED);
         // The reply to a packet that was not tracked.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use facts::NetNamespace;
+use facts::{NetNamespace, Part};
 
 use super::number;
 use crate::ir::Family;
@@ -17,6 +17,10 @@ pub(crate) struct Link {
     pub(crate) loopback: bool,
     /// What arrives on it arrives on the bridge or bond that it is a port of.
     pub(crate) is_port: bool,
+    /// Neighbours on it have link-layer addresses, which neighbour discovery finds.
+    pub(crate) has_neighbours: bool,
+    /// Whether the link-layer address of some IPv6 neighbour is known; none if that is not known.
+    pub(crate) knows_neighbours: Option<bool>,
     pub(crate) conf: Conf,
     pub(crate) addresses: Vec<Own>,
 }
@@ -67,6 +71,11 @@ pub(super) fn links(namespace: &NetNamespace) -> Vec<Link> {
                 let of = |index| namespace.links.items().iter().find(|one| one.index == index);
                 of(master).is_none_or(|master| master.kind != "vrf")
             }),
+            has_neighbours: !link.no_arp && !link.point_to_point,
+            knows_neighbours: match &namespace.neighbours {
+                Part::Known { value } => Some(value.iter().any(|one| one.link == link.index)),
+                _ => None,
+            },
             conf: conf(settings, &link.name),
             addresses: Vec::new(),
         })

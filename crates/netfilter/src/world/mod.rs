@@ -49,11 +49,37 @@ pub struct World {
     pub(crate) mark_accept: bool,
     /// `net.ipv4.icmp_echo_ignore_all`.
     pub(crate) ignores_echo: bool,
+    /// Interfaces on which neighbours do not find each other: see [`World::silence`].
+    pub(crate) silent: Vec<Silence>,
     /// What of it is not known; with one, nothing is certain.
     pub(crate) doubts: Vec<Note>,
 }
 
+/// An interface on which the packet filter keeps neighbour discovery (RFC 4861) from its work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Silence {
+    /// The interface.
+    pub interface: String,
+    /// Whether this host cannot learn any neighbour's link-layer address, and knows none: nothing it
+    /// sends over IPv6 gets out. Otherwise who is known already can be answered, and who knows this
+    /// host already can send to it.
+    pub complete: bool,
+}
+
 impl World {
+    /// Says on which interfaces neighbours do not find each other, as
+    /// [`symbolic::silences`](crate::symbolic::silences) found out. What arrives there over IPv6 is then
+    /// not answered, or not for certain.
+    pub fn silence(&mut self, silent: Vec<Silence>) {
+        self.silent = silent;
+    }
+
+    /// The interfaces on which neighbours do not find each other.
+    #[must_use]
+    pub fn silent(&self) -> &[Silence] {
+        &self.silent
+    }
+
     /// The namespace's links, addresses, routes, routing rules and settings.
     #[must_use]
     pub fn of(namespace: &NetNamespace) -> Self {

@@ -111,6 +111,18 @@ fn sources_that_are_let_in() {
     assert_eq!(row.0["ipv6"]["must"], serde_json::json!(["2001:db8:aa::/48"]));
 }
 
+/// Who cannot find its neighbour cannot send to it: all of IPv6 is unreachable.
+#[test]
+fn neighbour_discovery_that_is_dropped() {
+    let scene = Scene::boot("nd");
+    scene.run("ip6tables -A INPUT -p icmpv6 -j DROP");
+    scene.check(&[
+        expect("[::]:22 ipv4 open", ""),
+        expect("[::]:22 ipv6 blocked", ""),
+        expect("[::]:82 ipv6 blocked", ""),
+    ]);
+}
+
 /// 58 is the number of the protocol ICMPv6, and no port.
 #[test]
 fn a_drop_of_port_58_does_nothing() {
