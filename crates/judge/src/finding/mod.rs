@@ -2,9 +2,14 @@
 //! with what to do about it. What could not be read is a gap and not a finding.
 
 mod accept_queue;
+mod both_backends;
 mod by_hand;
+mod goes_around;
+mod ipv6_unfiltered;
 mod neighbours;
 mod replaced_executable;
+#[cfg(all(test, feature = "sample"))]
+mod tests;
 mod unneeded;
 
 use std::collections::HashMap;
@@ -67,6 +72,9 @@ pub(crate) fn all(judgement: &Judgement<'_>) -> Vec<Finding> {
     found.extend(settings::worst(judgement.snapshot));
     unneeded::find(judgement, &mut found);
     neighbours::find(judgement, &mut found);
+    ipv6_unfiltered::find(judgement, &mut found);
+    goes_around::find(judgement, &mut found);
+    both_backends::find(judgement, &mut found);
     // One socket for each family gives the same finding twice.
     let mut known = HashMap::new();
     let mut once: Vec<Finding> = Vec::new();
