@@ -8,9 +8,6 @@ use crate::Judgement;
 
 /// Finds namespaces that have both.
 pub(super) fn find(judgement: &Judgement<'_>, found: &mut Vec<Finding>) {
-    if judgement.snapshot.collector.sockets_only {
-        return;
-    }
     for (at, namespace) in judgement.namespaces.iter().enumerate() {
         let Some(home) = judgement.home(at).filter(|home| home.unread.is_empty()) else { continue };
         let does_something = |table: &&Table| {

@@ -69,12 +69,15 @@ pub(crate) fn all(judgement: &Judgement<'_>) -> Vec<Finding> {
         by_hand::find(judgement, (at, row), &mut found);
     }
     replaced_executable::find(judgement, &mut found);
-    found.extend(settings::worst(judgement.snapshot));
-    unneeded::find(judgement, &mut found);
-    neighbours::find(judgement, &mut found);
-    ipv6_unfiltered::find(judgement, &mut found);
-    goes_around::find(judgement, &mut found);
-    both_backends::find(judgement, &mut found);
+    // These need more than sockets and holders.
+    if !judgement.snapshot.collector.sockets_only {
+        found.extend(settings::worst(judgement.snapshot));
+        unneeded::find(judgement, &mut found);
+        neighbours::find(judgement, &mut found);
+        ipv6_unfiltered::find(judgement, &mut found);
+        goes_around::find(judgement, &mut found);
+        both_backends::find(judgement, &mut found);
+    }
     // One socket for each family gives the same finding twice.
     let mut known = HashMap::new();
     let mut once: Vec<Finding> = Vec::new();

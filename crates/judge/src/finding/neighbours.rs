@@ -8,9 +8,6 @@ use crate::row::Scope;
 /// Finds interfaces on which neighbours do not find each other, where something is to be reached over
 /// IPv6.
 pub(super) fn find(judgement: &Judgement<'_>, found: &mut Vec<Finding>) {
-    if judgement.snapshot.collector.sockets_only {
-        return;
-    }
     for (at, namespace) in judgement.namespaces.iter().enumerate() {
         let rows = judgement.rows.iter().enumerate().filter(|(_, row)| {
             row.namespace == at
