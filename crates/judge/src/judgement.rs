@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use facts::{CgroupId, Gap, Inode, NetnsId, Part, Pid, Snapshot, Socket, State};
 
-use crate::boot::{self, AfterBoot, Outlook};
+use crate::boot::{self, AfterBoot, AfterBootFirewall, Outlook};
 use crate::finding::{self, Finding};
 use crate::firewall::Firewall;
 use crate::holder::{Creator, Held, Holding, ProcessHolder};
@@ -33,6 +33,7 @@ pub struct Judgement<'a> {
     reaches: Reaches,
     findings: OnceCell<Vec<Finding>>,
     entries: OnceCell<(Vec<Entry>, Vec<String>)>,
+    boot_firewall: OnceCell<Option<AfterBootFirewall>>,
 }
 
 /// Judges a snapshot.
@@ -60,6 +61,7 @@ pub fn judge(snapshot: &Snapshot) -> Judgement<'_> {
         reaches,
         findings: OnceCell::new(),
         entries: OnceCell::new(),
+        boot_firewall: OnceCell::new(),
     }
 }
 
@@ -274,6 +276,12 @@ impl<'a> Judgement<'a> {
                 || self.after_boot(row).verdict == boot::Verdict::Unknown
         };
         !self.gaps.is_empty() || self.rows.iter().filter(|row| row.is_open()).any(unjudged)
+    }
+
+    /// What the packet filter is after a boot, and which rows it treats otherwise than now; none where
+    /// one of the two could not be read. Found when it is first asked for.
+    pub fn firewall_after_boot(&self) -> Option<&AfterBootFirewall> {
+        self.boot_firewall.get_or_init(|| boot::firewall::of(self)).as_ref()
     }
 
     /// What the next boot starts.

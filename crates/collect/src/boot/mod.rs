@@ -10,12 +10,14 @@
 //! * `starters`: what starts programs besides: crontabs, scripts, the message bus …
 //! * `listeners`: where sshd, nginx and PostgreSQL are configured to listen.
 //! * `links`: files that make network links.
+//! * `firewall`: what loads a packet filter.
 //!
 //! Only what is needed is read: the units that the default target leads to and those that hold
 //! sockets. If one of these is not among what the target leads to, everything else is looked
 //! through as well, for what might start it.
 
 mod conditions;
+mod firewall;
 mod links;
 mod listen;
 mod listeners;
@@ -69,7 +71,7 @@ fn system(tree: &Tree, wanted: &Wanted, thorough: bool, boot: &mut Boot) {
     let path = LoadPath::read(tree, SYSTEM);
     let ports = &wanted.words.ports;
     boot.default_target = default_target(tree, &path);
-    let mut commands = Commands { words: &wanted.words, scripts: false, found: Vec::new() };
+    let mut commands = Commands::of(&wanted.words);
     let mut graph = Graph::new(&path, ports);
     let first: Vec<String> = boot.default_target.iter().map(|t| t.name.clone()).collect();
     graph.follow(first, &mut commands);
@@ -79,7 +81,7 @@ fn system(tree: &Tree, wanted: &Wanted, thorough: bool, boot: &mut Boot) {
     graph.follow(holders.iter().cloned().collect(), &mut commands);
     if boot.all_units {
         // Once more, now looking into the scripts as well.
-        commands = Commands { words: &wanted.words, scripts: true, found: Vec::new() };
+        commands = Commands { scripts: true, ..Commands::of(&wanted.words) };
         let known: Vec<String> = graph.units.keys().cloned().collect();
         graph = Graph::new(&path, ports);
         graph.follow(known, &mut commands);
@@ -91,6 +93,7 @@ fn system(tree: &Tree, wanted: &Wanted, thorough: bool, boot: &mut Boot) {
         graph.follow(named, &mut commands);
     }
     boot.starters.append(&mut commands.found);
+    boot.firewall = firewall::find(tree, &commands.firewall);
     rc_local(tree, &mut graph);
     boot.units = graph.units.into_values().collect();
     for (uid, units) in &wanted.users {
@@ -223,7 +226,7 @@ fn user_manager(
     let folders: Vec<_> = folders.iter().map(|(path, lasts)| (path.as_str(), *lasts)).collect();
     let path = LoadPath::read(tree, &folders);
     let words = starters::Words::default();
-    let mut commands = Commands { words: &words, scripts: false, found: Vec::new() };
+    let mut commands = Commands::of(&words);
     let mut graph = Graph::new(&path, ports);
     let target = path.fragment("default.target").map(|fragment| DefaultTarget {
         name: path.canonical("default.target"),
@@ -281,6 +284,7 @@ pub mod fuzzing {
     pub fn starters(bytes: &[u8]) {
         super::starters::fuzz(bytes);
         super::links::fuzz(bytes);
+        super::firewall::fuzz(bytes);
     }
 
     /// The configuration of sshd, nginx and PostgreSQL.

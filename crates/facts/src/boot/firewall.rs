@@ -45,6 +45,8 @@ pub enum RulesForm {
     Iptables,
     /// ip6tables-restore(8).
     Ip6tables,
+    /// Assignments of shell, which say how the others are used.
+    Settings,
     /// One that this version does not know (from a newer snapshot).
     #[serde(other)]
     Other,

@@ -6,14 +6,17 @@
 //! * `graph`: which units the next boot starts.
 //! * `opener`: what opened a socket, of each of its holders.
 //! * `outcome`: what each kind of opener means for the next boot.
+//! * `firewall`: what of it others can reach then.
 //! * `bound`: where units and programs are configured to listen.
 
 mod bound;
+pub(crate) mod firewall;
 mod graph;
 mod opener;
 mod outcome;
 mod prose;
 mod reason;
+mod ufw;
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -23,6 +26,7 @@ use crate::Judgement;
 use crate::row::Row;
 use graph::{Graph, Runs, Started};
 
+pub use firewall::{AfterBootFirewall, Change};
 pub use reason::{AfterBoot, Hindrance, Link, Place, Reason, Verdict};
 
 /// What the next boot starts, ready to be asked for each row.

@@ -4,6 +4,7 @@
 mod accept_queue;
 mod both_backends;
 mod by_hand;
+mod firewall_after_boot;
 mod goes_around;
 mod ipv6_unfiltered;
 mod neighbours;
@@ -72,6 +73,7 @@ pub(crate) fn all(judgement: &Judgement<'_>) -> Vec<Finding> {
     // These need more than sockets and holders.
     if !judgement.snapshot.collector.sockets_only {
         found.extend(settings::worst(judgement.snapshot));
+        firewall_after_boot::find(judgement, &mut found);
         unneeded::find(judgement, &mut found);
         neighbours::find(judgement, &mut found);
         ipv6_unfiltered::find(judgement, &mut found);

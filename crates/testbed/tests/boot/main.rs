@@ -17,6 +17,7 @@ mod listing;
 mod seen;
 
 mod containers;
+mod firewall;
 mod predicted;
 mod rpcbind;
 mod starters;

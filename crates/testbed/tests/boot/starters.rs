@@ -19,7 +19,10 @@ fn units() {
         .file(&file("enabled.service"), &(service(7001, "") + WANTED))
         .file(&file("disabled.service"), &(service(7002, "") + WANTED))
         .file(&file("late.service"), &service(7003, ""))
-        .file(&file("late.timer"), "[Timer]\nOnBootSec=1s\n[Install]\nWantedBy=timers.target\n")
+        .file(
+            &file("late.timer"),
+            "[Timer]\nOnBootSec=1s\nAccuracySec=1ms\n[Install]\nWantedBy=timers.target\n",
+        )
         .file(&file("there.service"), &service(7004, ""))
         .file(
             &file("there.path"),
@@ -85,6 +88,8 @@ fn cron_and_rc_local_and_users() {
     let script = format!("#!/bin/sh\n{AGENT} hold tcp:0.0.0.0:7022 >/dev/null 2>&1 &\nexit 0\n");
     let options = HostOptions::new()
         .enable("cron.service")
+        // Else bob's manager would end soon after his linger.
+        .file("/etc/systemd/logind.conf.d/stay.conf", "[Login]\nUserStopDelaySec=infinity\n")
         .file("/etc/cron.d/boot", &format!("@reboot root {AGENT} hold tcp:0.0.0.0:7021\n"))
         .file("/etc/rc.local", &script)
         .file("/home/ann/.config/systemd/user/notes.service", &user_unit)
@@ -108,8 +113,6 @@ fn cron_and_rc_local_and_users() {
             timeout 20 sh -c \"until [ -S /run/user/$(id -u $user)/bus ]; do sleep 0.05; done\"
             $as systemctl --user enable --quiet --now notes
         done
-        # Without this, his manager would end at once.
-        systemctl start user@$(id -u bob).service
         rm /var/lib/systemd/linger/bob
     ",
     ]);

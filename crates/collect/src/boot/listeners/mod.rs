@@ -87,7 +87,7 @@ impl Reading {
 }
 
 /// The files that a pattern of one folder means (glob(7)), sorted: `*` and `?` in the last part.
-fn glob(tree: &Tree, pattern: &str) -> Vec<String> {
+pub(super) fn glob(tree: &Tree, pattern: &str) -> Vec<String> {
     if !pattern.contains(['*', '?', '[']) {
         return vec![pattern.to_owned()];
     }

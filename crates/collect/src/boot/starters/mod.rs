@@ -121,9 +121,16 @@ pub(super) struct Commands<'w> {
     /// Whether the scripts that they run are looked into as well.
     pub(super) scripts: bool,
     pub(super) found: Vec<Starter>,
+    /// Units that run programs which change the packet filter, each with the place.
+    pub(super) firewall: BTreeSet<(String, String)>,
 }
 
-impl Commands<'_> {
+impl<'w> Commands<'w> {
+    /// None yet.
+    pub(super) fn of(words: &'w Words) -> Self {
+        Self { words, scripts: false, found: Vec::new(), firewall: BTreeSet::new() }
+    }
+
     /// Looks at a command of a unit.
     pub(super) fn look_at(
         &mut self,
@@ -133,6 +140,9 @@ impl Commands<'_> {
         value: &str,
         source: impl Fn() -> String,
     ) {
+        if super::firewall::is_of_firewall(value) {
+            self.firewall.insert((unit.to_owned(), source()));
+        }
         // A unit that holds sockets itself names itself.
         let own = self.words.units.contains(unit);
         let start = self.found.len();
