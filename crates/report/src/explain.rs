@@ -3,7 +3,8 @@
 use std::io::{self, Write};
 
 use facts::Protocol;
-use judge::explain::{Delivery, Explanation, Opens, Sees, Step, decider_words, ends};
+use judge::explain::{Delivery, Explanation, Opens, Step, decider_words, ends};
+use judge::reach::ClientSees;
 use netfilter::concrete::{Event, Routed, Why};
 use netfilter::ir::{Family, Hook};
 use netfilter::symbolic::Outcome;
@@ -12,7 +13,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::escape::Text;
-use crate::schema::SCHEMA_VERSION;
+use crate::schema::{self, SCHEMA_VERSION};
 
 /// What `whyopen explain -o json` prints.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -31,8 +32,8 @@ pub struct ExplainDocument {
     pub interface: String,
     /// `open`, `blocked` or `unknown`.
     pub verdict: &'static str,
-    /// `connected`, `answered`, `refused`, `timed_out`, `unreachable`, `prohibited` or `mixed`.
-    pub client_sees: &'static str,
+    /// What the client sees.
+    pub client_sees: schema::ClientSees,
     /// The rule, policy or other thing that decides.
     pub decided_by: Option<String>,
     /// The way of the packet, in order.
@@ -70,7 +71,7 @@ pub fn json<W: Write>(out: &mut W, explanation: &Explanation) -> io::Result<()> 
         protocol: Protocol(explanation.packet.protocol.into()).to_string(),
         interface: explanation.packet.iif.clone(),
         verdict: verdict(explanation.opens),
-        client_sees: explanation.sees.word(),
+        client_sees: explanation.sees.into(),
         decided_by: explanation.decided_by.clone(),
         steps: explanation.steps.iter().map(|step| told(step, family)).collect(),
         unknown: explanation.unknown.clone(),
@@ -116,13 +117,13 @@ pub fn text<W: Write>(out: &mut W, explanation: &Explanation, width: usize) -> i
         Opens::Unknown => "   UNKNOWN",
     });
     head.push(match explanation.sees {
-        Sees::Connected => ", the client is connected",
-        Sees::Answered => ", the packet arrives",
-        Sees::Refused => ", the client sees: refused",
-        Sees::TimedOut => ", the client sees nothing",
-        Sees::Unreachable => ", the client sees: unreachable",
-        Sees::Prohibited => ", the client sees: prohibited",
-        Sees::Mixed => "",
+        ClientSees::Connected => ", the client is connected",
+        ClientSees::Answered => ", the packet arrives",
+        ClientSees::Refused => ", the client sees: refused",
+        ClientSees::TimedOut => ", the client sees nothing",
+        ClientSees::Unreachable => ", the client sees: unreachable",
+        ClientSees::Prohibited => ", the client sees: prohibited",
+        ClientSees::Mixed => "",
     });
     for line in head.wrap(width) {
         writeln!(out, "{line}")?;

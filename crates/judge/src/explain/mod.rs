@@ -19,7 +19,7 @@ use netfilter::symbolic::Outcome;
 use netfilter::syntax::{address, address_text};
 
 use crate::Judgement;
-use crate::reach::Home;
+use crate::reach::{ClientSees, Home};
 
 /// What is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,41 +84,6 @@ pub enum Opens {
     Unknown,
 }
 
-/// What the client sees.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sees {
-    /// A connection.
-    Connected,
-    /// Its datagram arrives; whether it is answered is the program's business.
-    Answered,
-    /// Connection refused.
-    Refused,
-    /// Nothing.
-    TimedOut,
-    /// Host or network unreachable.
-    Unreachable,
-    /// Administratively prohibited.
-    Prohibited,
-    /// One or another of these.
-    Mixed,
-}
-
-impl Sees {
-    /// Its word, as the JSON has it.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Connected => "connected",
-            Self::Answered => "answered",
-            Self::Refused => "refused",
-            Self::TimedOut => "timed_out",
-            Self::Unreachable => "unreachable",
-            Self::Prohibited => "prohibited",
-            Self::Mixed => "mixed",
-        }
-    }
-}
-
 /// One step of the way.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
@@ -147,7 +112,7 @@ pub struct Explanation {
     /// Whether it is open.
     pub opens: Opens,
     /// What the client sees.
-    pub sees: Sees,
+    pub sees: ClientSees,
     /// Who decided, in words: a rule, a policy, routing or the socket.
     pub decided_by: Option<String>,
     /// The steps, in order. Where several ways are possible, those of one of them.
@@ -173,7 +138,7 @@ pub fn explain(judgement: &Judgement<'_>, question: &Question) -> Result<Explana
     let mut own = Explanation {
         packet: packet.clone(),
         opens: Opens::Blocked,
-        sees: Sees::TimedOut,
+        sees: ClientSees::TimedOut,
         decided_by: None,
         steps: Vec::new(),
         unknown: Vec::new(),
@@ -185,7 +150,7 @@ pub fn explain(judgement: &Judgement<'_>, question: &Question) -> Result<Explana
     own.among_strangers(home);
     if !own.unknown.is_empty() && !end.sure {
         own.opens = Opens::Unknown;
-        own.sees = Sees::Mixed;
+        own.sees = ClientSees::Mixed;
     }
     own.unknown.sort();
     own.unknown.dedup();
@@ -204,11 +169,11 @@ impl Explanation {
         // TCP, DCCP and SCTP are nothing without a reply.
         if silence.complete && matches!(self.packet.protocol, 6 | 33 | 132) {
             self.opens = Opens::Blocked;
-            self.sees = Sees::Unreachable;
+            self.sees = ClientSees::Unreachable;
             self.decided_by = Some(why);
         } else {
             self.opens = Opens::Unknown;
-            self.sees = Sees::Mixed;
+            self.sees = ClientSees::Mixed;
             self.unknown.push(why);
         }
     }
@@ -263,7 +228,7 @@ fn complete(home: &Home, question: &Question) -> Result<(Packet, bool), NoAnswer
 /// How it ends in one namespace.
 struct End {
     opens: Opens,
-    sees: Sees,
+    sees: ClientSees,
     decided_by: Option<String>,
     /// Whatever is unknown, it ends so.
     sure: bool,
@@ -318,7 +283,7 @@ impl Explanation {
     ) -> Result<End, NoAnswer> {
         let by_rules = || decider_words(&journey.decider);
         let needs_reply = matches!(journey.packet.protocol, 6 | 33 | 132);
-        let blocked = |sees: Sees, by: Option<String>| End {
+        let blocked = |sees: ClientSees, by: Option<String>| End {
             opens: Opens::Blocked,
             sees,
             decided_by: by.or_else(|| Some("routing".to_owned())),
@@ -326,18 +291,18 @@ impl Explanation {
         };
         match journey.outcome {
             Outcome::Unanswered if needs_reply => {
-                return Ok(blocked(Sees::TimedOut, by_rules()));
+                return Ok(blocked(ClientSees::TimedOut, by_rules()));
             }
             // A datagram is there without an answer.
             Outcome::Accepted | Outcome::Unanswered => {}
             Outcome::Dropped | Outcome::NoRoute | Outcome::Martian => {
-                return Ok(blocked(Sees::TimedOut, by_rules()));
+                return Ok(blocked(ClientSees::TimedOut, by_rules()));
             }
             Outcome::Rejected(kind) => {
                 let sees = match kind {
-                    Reject::Port | Reject::Reset => Sees::Refused,
-                    Reject::Unreachable => Sees::Unreachable,
-                    Reject::Prohibited => Sees::Prohibited,
+                    Reject::Port | Reject::Reset => ClientSees::Refused,
+                    Reject::Unreachable => ClientSees::Unreachable,
+                    Reject::Prohibited => ClientSees::Prohibited,
                 };
                 return Ok(blocked(sees, by_rules()));
             }
@@ -347,17 +312,19 @@ impl Explanation {
         }
         let delivery = socket::deliver(judgement, place, &journey.packet);
         let ended = match &delivery {
-            Delivery::Nobody => (Opens::Blocked, Sees::Refused, "no socket is open there"),
-            Delivery::QueueFull(_) => (Opens::Blocked, Sees::TimedOut, "its accept queue is full"),
+            Delivery::Nobody => (Opens::Blocked, ClientSees::Refused, "no socket is open there"),
+            Delivery::QueueFull(_) => {
+                (Opens::Blocked, ClientSees::TimedOut, "its accept queue is full")
+            }
             Delivery::Unknown(why) => {
                 self.unknown.push(why.clone());
-                (Opens::Unknown, Sees::Mixed, "the socket")
+                (Opens::Unknown, ClientSees::Mixed, "the socket")
             }
-            Delivery::Socket(_) if needs_reply => (Opens::Open, Sees::Connected, ""),
+            Delivery::Socket(_) if needs_reply => (Opens::Open, ClientSees::Connected, ""),
             Delivery::Kernel | Delivery::Socket(_) if journey.outcome == Outcome::Unanswered => {
-                (Opens::Open, Sees::TimedOut, "")
+                (Opens::Open, ClientSees::TimedOut, "")
             }
-            Delivery::Kernel | Delivery::Socket(_) => (Opens::Open, Sees::Answered, ""),
+            Delivery::Kernel | Delivery::Socket(_) => (Opens::Open, ClientSees::Answered, ""),
         };
         let sure = !matches!(delivery, Delivery::Unknown(_));
         self.steps.push(Step::Delivered(delivery));
@@ -397,7 +364,7 @@ impl Explanation {
         let to = address_text(packet.family, packet.destination);
         self.unknown.push(format!("what becomes of it behind {out}, at {to}"));
         let decided_by = decider_words(&journey.decider);
-        Ok(End { opens: Opens::Unknown, sees: Sees::Mixed, decided_by, sure: false })
+        Ok(End { opens: Opens::Unknown, sees: ClientSees::Mixed, decided_by, sure: false })
     }
 }
 

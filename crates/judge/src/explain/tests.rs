@@ -27,10 +27,10 @@ table ip nat {
 }
 ";
 
-/// `open connected, inet filter input, …`: verdict, what the client sees, who decided.
+/// `Open Connected inet filter input …`: verdict, what the client sees, who decided.
 fn tell(found: &Explanation) -> String {
     let by = found.decided_by.clone().unwrap_or_default();
-    format!("{:?} {} {by}", found.opens, found.sees.word())
+    format!("{:?} {:?} {by}", found.opens, found.sees)
 }
 
 fn ask(host: Sample, from: &str, to: &str, protocol: u8) -> Result<Explanation, String> {
@@ -60,13 +60,13 @@ fn check(from: &str, to: &str, protocol: u8, expect: &str) {
 
 #[test]
 fn each_end_has_its_word() {
-    check("10.1.2.3", ":9100", 6, "Open connected inet filter input, t:6");
-    check("198.51.100.7", ":9100", 6, "Blocked timed_out policy inet filter input");
-    check("198.51.100.7", ":22", 6, "Open connected inet filter input, t:5");
-    check("198.51.100.7", ":8080", 6, "Open connected inet filter input, t:5");
-    check("198.51.100.7", ":23", 6, "Blocked refused inet filter input, t:7");
-    check("198.51.100.7", ":25", 6, "Unknown mixed policy inet filter input");
-    check("198.51.100.7", ":0", 1, "Open answered inet filter input, t:9");
+    check("10.1.2.3", ":9100", 6, "Open Connected inet filter input, t:6");
+    check("198.51.100.7", ":9100", 6, "Blocked TimedOut policy inet filter input");
+    check("198.51.100.7", ":22", 6, "Open Connected inet filter input, t:5");
+    check("198.51.100.7", ":8080", 6, "Open Connected inet filter input, t:5");
+    check("198.51.100.7", ":23", 6, "Blocked Refused inet filter input, t:7");
+    check("198.51.100.7", ":25", 6, "Unknown Mixed policy inet filter input");
+    check("198.51.100.7", ":0", 1, "Open Answered inet filter input, t:9");
 }
 
 #[test]
@@ -85,10 +85,10 @@ fn the_socket_decides_last() {
     let mut host = Sample::new();
     host.bind("tcp", "127.0.0.1:631", &[]);
     let found = ask(host, "198.51.100.7", ":631", 6).unwrap();
-    assert_eq!(tell(&found), "Blocked refused no socket is open there");
+    assert_eq!(tell(&found), "Blocked Refused no socket is open there");
     assert!(matches!(found.steps.first(), Some(Step::Arrives { guessed: true, .. })));
     let mut host = Sample::new();
     host.bind("tcp", "0.0.0.0:80", &[]).queue = Queue { now: 6, max: 5 };
     let found = ask(host, "198.51.100.7", ":80", 6).unwrap();
-    assert_eq!(tell(&found), "Blocked timed_out its accept queue is full");
+    assert_eq!(tell(&found), "Blocked TimedOut its accept queue is full");
 }

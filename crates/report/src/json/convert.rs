@@ -271,7 +271,7 @@ fn bare_reach<'a>(
         },
         must: schema::Prefixes(Cow::Borrowed(&reach.must)),
         may: schema::Prefixes(Cow::Borrowed(&reach.may)),
-        client_sees: reach.client_sees.map(client_sees),
+        client_sees: reach.client_sees.map(Into::into),
         decided_by,
         because,
         ways,
@@ -289,15 +289,17 @@ fn way<'a>(way: Way) -> schema::Way<'a> {
     }
 }
 
-fn client_sees(sees: ClientSees) -> schema::ClientSees {
-    match sees {
-        ClientSees::Connected => schema::ClientSees::Connected,
-        ClientSees::Answered => schema::ClientSees::Answered,
-        ClientSees::Refused => schema::ClientSees::Refused,
-        ClientSees::TimedOut => schema::ClientSees::TimedOut,
-        ClientSees::Unreachable => schema::ClientSees::Unreachable,
-        ClientSees::Prohibited => schema::ClientSees::Prohibited,
-        ClientSees::Mixed => schema::ClientSees::Mixed,
+impl From<ClientSees> for schema::ClientSees {
+    fn from(sees: ClientSees) -> Self {
+        match sees {
+            ClientSees::Connected => Self::Connected,
+            ClientSees::Answered => Self::Answered,
+            ClientSees::Refused => Self::Refused,
+            ClientSees::TimedOut => Self::TimedOut,
+            ClientSees::Unreachable => Self::Unreachable,
+            ClientSees::Prohibited => Self::Prohibited,
+            ClientSees::Mixed => Self::Mixed,
+        }
     }
 }
 
