@@ -72,6 +72,14 @@ const NAMES: [(Manager, &[&str], &[&str]); 13] = [
 ];
 
 impl Manager {
+    /// Whose table or chain this is, by its name.
+    pub(crate) fn of(table: &str, chain: &str) -> Option<Self> {
+        let is_its = |(_, chains, tables): &&(Self, &[&str], &[&str])| {
+            tables.contains(&table) || chains.iter().any(|prefix| chain.starts_with(prefix))
+        };
+        NAMES.iter().find(is_its).map(|(manager, ..)| *manager)
+    }
+
     /// Its name.
     pub fn name(self) -> &'static str {
         match self {

@@ -3,12 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use super::{Finding, Severity, subject};
+use super::{Finding, Severity, several, subject};
 use crate::Judgement;
 use crate::boot::{AfterBootFirewall, Change, Verdict};
-
-/// How many subjects a finding names.
-const NAMED: usize = 6;
 
 /// Finds rows that more, or fewer, can reach after a boot.
 pub(super) fn find(judgement: &Judgement<'_>, found: &mut Vec<Finding>) {
@@ -63,11 +60,7 @@ fn loads(after: &AfterBootFirewall) -> String {
 fn subjects(judgement: &Judgement<'_>, changes: &[&Change]) -> String {
     let rows = changes.iter().filter_map(|change| judgement.rows.get(change.row));
     let all: BTreeSet<String> = rows.map(|row| subject(judgement, row)).collect();
-    let text = all.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
-    match all.len().saturating_sub(NAMED) {
-        0 => text,
-        more => format!("{text} and {more} more"),
-    }
+    several(all)
 }
 
 fn rows(changes: &[&Change]) -> Vec<usize> {

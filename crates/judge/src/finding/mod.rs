@@ -12,6 +12,7 @@ mod replaced_executable;
 #[cfg(all(test, feature = "sample"))]
 mod tests;
 mod unneeded;
+mod without_effect;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -79,6 +80,7 @@ pub(crate) fn all(judgement: &Judgement<'_>) -> Vec<Finding> {
         ipv6_unfiltered::find(judgement, &mut found);
         goes_around::find(judgement, &mut found);
         both_backends::find(judgement, &mut found);
+        without_effect::find(judgement, &mut found);
     }
     // One socket for each family gives the same finding twice.
     let mut known = HashMap::new();
@@ -103,5 +105,19 @@ fn subject(judgement: &Judgement<'_>, row: &Row<'_>) -> String {
     match row.port() {
         Some(port) => format!("{namespace}{protocol}/{port}"),
         None => format!("{namespace}{protocol}"),
+    }
+}
+
+/// How many subjects a finding names.
+const MOST_NAMED: usize = 6;
+
+/// Several subjects as one: the first of them, and how many more there are.
+fn several<S: AsRef<str>>(subjects: impl IntoIterator<Item = S>) -> String {
+    let mut all = subjects.into_iter();
+    let named: Vec<S> = all.by_ref().take(MOST_NAMED).collect();
+    let text = named.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(", ");
+    match all.count() {
+        0 => text,
+        more => format!("{text} and {more} more"),
     }
 }

@@ -63,6 +63,13 @@ impl Sources {
         self.ranges.union(&self.nobodys).complement(self.wire.max()).is_empty()
     }
 
+    /// Whether it is at least half of them.
+    pub(crate) fn is_most(&self) -> bool {
+        let size = |set: &RangeSet| set.iter().map(|(lo, hi)| (hi - lo) / 2).sum::<u128>();
+        let everyone = self.nobodys.complement(self.wire.max());
+        size(&self.ranges.intersection(&everyone)) >= size(&everyone) / 2
+    }
+
     /// All the others.
     #[must_use]
     pub fn others(&self) -> Self {

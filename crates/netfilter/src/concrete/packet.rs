@@ -124,6 +124,31 @@ impl Packet {
         }
     }
 
+    /// Gives a field of the header another value; one that does not fit, and other fields, are left as
+    /// they are. Destination and port are those that the sender wrote, too.
+    pub(crate) fn set(&mut self, field: Field, value: u128) {
+        let (byte, small) = (u8::try_from(value), u16::try_from(value));
+        match field {
+            Field::SOURCE => self.source = value,
+            Field::DESTINATION => {
+                self.destination = value;
+                self.original_destination = value;
+            }
+            Field::MAC_SOURCE => self.mac_source = value,
+            Field::DPORT => {
+                self.dport = small.unwrap_or(self.dport);
+                self.original_dport = self.dport;
+            }
+            Field::SPORT => self.sport = small.unwrap_or(self.sport),
+            Field::ICMP_CODE => self.icmp_code = byte.unwrap_or(self.icmp_code),
+            Field::LENGTH => self.length = small.unwrap_or(self.length),
+            Field::HOP_LIMIT => self.hop_limit = byte.unwrap_or(self.hop_limit),
+            Field::DSCP => self.dscp = byte.unwrap_or(self.dscp),
+            Field::PACKET_TYPE => self.packet_type = byte.unwrap_or(self.packet_type),
+            _ => {}
+        }
+    }
+
     /// The value of a field; 0 for interfaces, which have names here.
     #[must_use]
     pub fn value(&self, field: Field) -> u128 {

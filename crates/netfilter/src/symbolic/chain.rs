@@ -108,6 +108,9 @@ pub(super) struct Engine<'a> {
     pub(super) originals: HashMap<Field, Vec<(u128, RangeSet)>>,
     pub(super) summaries: HashMap<(ChainId, Phase), Diagram>,
     pub(super) changes: HashMap<ChainId, bool>,
+    /// Rules that are asked about, by their place in memory, with a number: see
+    /// [`effects`](super::effects).
+    pub(super) probes: HashMap<*const Rule, u128>,
 }
 
 /// What follows a chain: the answer when it accepts, and when it returns.
@@ -221,6 +224,7 @@ impl<'a> Engine<'a> {
                 Step::Set(..) | Step::NoTrack | Step::Translate(_) => {}
             }
         }
+        says = self.probed(rule, says)?;
         for guard in guards.into_iter().rev() {
             says = self.arena.intersection(guard, says)?;
         }

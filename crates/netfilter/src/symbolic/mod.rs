@@ -16,6 +16,7 @@ mod arrival;
 mod chain;
 mod compile;
 mod doubts;
+mod effect;
 mod fib;
 mod host;
 mod interfaces;
@@ -32,6 +33,7 @@ mod source;
 mod universe;
 
 pub use answer::{Arrivals, Entry, Listener, Passage, Sources, WayIn};
+pub use effect::{AskedRules, Effect, RuleAt, effects};
 pub use host::{Asked, arrivals};
 pub use neighbours::silences;
 pub use outcome::Outcome;

@@ -45,28 +45,22 @@ impl Evaluation {
     pub fn witness(&self, outcome: Outcome) -> Option<Packet> {
         let path = self.arena.witness(self.details, |leaf| leaf.meets(outcome.leaf()))?;
         let value = |field: Field| path.iter().find(|(known, _)| *known == field).map(|(_, v)| *v);
-        let small = |field: Field| value(field).and_then(|value| u16::try_from(value).ok());
-        let byte = |field: Field| value(field).and_then(|value| u8::try_from(value).ok());
         let asked = &self.packets;
         let usual = 49152;
-        let sport = small(Field::SPORT).or(asked.source_port).unwrap_or(usual);
         let iif = self.interfaces.name(value(Field::IIF).unwrap_or(u128::MAX))?;
         let mut packet = Packet::arriving(
             asked.family,
             asked.protocol,
-            (value(Field::SOURCE).unwrap_or(0), sport),
-            (value(Field::DESTINATION).unwrap_or(0), asked.port),
+            (0, asked.source_port.unwrap_or(usual)),
+            (0, asked.port),
             &iif,
         );
         if asked.hook == Hook::Forward {
             packet.oif = self.interfaces.name(value(Field::OIF).unwrap_or(u128::MAX))?;
         }
-        packet.mac_source = value(Field::MAC_SOURCE).unwrap_or(packet.mac_source);
-        packet.icmp_code = byte(Field::ICMP_CODE).unwrap_or(packet.icmp_code);
-        packet.length = small(Field::LENGTH).unwrap_or(packet.length);
-        packet.hop_limit = byte(Field::HOP_LIMIT).unwrap_or(packet.hop_limit);
-        packet.dscp = byte(Field::DSCP).unwrap_or(packet.dscp);
-        packet.packet_type = byte(Field::PACKET_TYPE).unwrap_or(packet.packet_type);
+        for (field, value) in path {
+            packet.set(field, value);
+        }
         Some(packet)
     }
 }

@@ -180,6 +180,7 @@ pub(super) fn engine<'a>(
         unknown: BTreeSet::new(),
         summaries: HashMap::new(),
         changes: HashMap::new(),
+        probes: HashMap::new(),
     }
 }
 

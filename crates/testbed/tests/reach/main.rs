@@ -17,6 +17,7 @@ mod firewalls;
 #[allow(dead_code, reason = "shared with the tests of what is seen")]
 #[path = "../see/listing.rs"]
 mod listing;
+mod rules;
 mod scene;
 #[allow(dead_code, reason = "shared with the tests of what is seen")]
 #[path = "../see/seen.rs"]

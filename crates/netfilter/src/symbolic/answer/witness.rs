@@ -80,8 +80,6 @@ impl Arrivals {
 
     fn packet(&self, path: &[(Field, u128)], listener: &Listener) -> Packet {
         let value = |field: Field| path.iter().find(|(known, _)| *known == field).map(|(_, v)| *v);
-        let small = |field: Field| value(field).and_then(|value| u16::try_from(value).ok());
-        let byte = |field: Field| value(field).and_then(|value| u8::try_from(value).ok());
         let usual = 49152;
         let number = value(Field::IIF).or_else(|| {
             let name = listener.device.as_ref().or(self.ways_in.first())?;
@@ -93,16 +91,15 @@ impl Arrivals {
         let mut packet = Packet::arriving(
             self.asked.family,
             self.asked.protocol,
-            (value(Field::SOURCE).unwrap_or(1), small(Field::SPORT).unwrap_or(usual)),
+            (1, usual),
             (destination.unwrap_or(0), listener.port),
             &iif,
         );
-        packet.mac_source = value(Field::MAC_SOURCE).unwrap_or(packet.mac_source);
-        packet.icmp_code = byte(Field::ICMP_CODE).unwrap_or(packet.icmp_code);
-        packet.length = small(Field::LENGTH).unwrap_or(packet.length);
-        packet.hop_limit = byte(Field::HOP_LIMIT).unwrap_or(packet.hop_limit);
-        packet.dscp = byte(Field::DSCP).unwrap_or(packet.dscp);
-        packet.packet_type = byte(Field::PACKET_TYPE).unwrap_or(packet.packet_type);
+        for (field, value) in path {
+            packet.set(*field, *value);
+        }
+        packet.original_dport = listener.port;
+        packet.dport = listener.port;
         packet
     }
 }
