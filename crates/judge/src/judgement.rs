@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use facts::{CgroupId, Gap, Inode, NetnsId, Part, Pid, Snapshot, Socket, State};
 
-use crate::boot::{self, AfterBoot, AfterBootFirewall, Outlook};
+use crate::boot::{self, AfterBoot, Future, Outlook};
 use crate::finding::{self, Finding};
 use crate::firewall::Firewall;
 use crate::holder::{Creator, Held, Holding, ProcessHolder};
@@ -33,7 +33,8 @@ pub struct Judgement<'a> {
     reaches: Reaches,
     findings: OnceCell<Vec<Finding>>,
     entries: OnceCell<(Vec<Entry>, Vec<String>)>,
-    boot_firewall: OnceCell<Option<AfterBootFirewall>>,
+    boot_firewall: OnceCell<Option<Future>>,
+    reloads: OnceCell<Vec<Future>>,
 }
 
 /// Judges a snapshot.
@@ -62,6 +63,7 @@ pub fn judge(snapshot: &Snapshot) -> Judgement<'_> {
         findings: OnceCell::new(),
         entries: OnceCell::new(),
         boot_firewall: OnceCell::new(),
+        reloads: OnceCell::new(),
     }
 }
 
@@ -280,8 +282,17 @@ impl<'a> Judgement<'a> {
 
     /// What the packet filter is after a boot, and which rows it treats otherwise than now; none where
     /// one of the two could not be read. Found when it is first asked for.
-    pub fn firewall_after_boot(&self) -> Option<&AfterBootFirewall> {
+    pub fn firewall_after_boot(&self) -> Option<&Future> {
         self.boot_firewall.get_or_init(|| boot::firewall::of(self)).as_ref()
+    }
+
+    /// The same after each command that loads the packet filter again. Found when it is first asked
+    /// for.
+    pub fn reloads(&self) -> &[Future] {
+        self.reloads.get_or_init(|| {
+            let unasked = self.snapshot.collector.sockets_only;
+            if unasked { Vec::new() } else { boot::reload::all(self) }
+        })
     }
 
     /// What the next boot starts.

@@ -20,6 +20,7 @@ use crate::schema::{self, SCHEMA_VERSION};
 
 mod convert;
 pub mod settings;
+mod then;
 mod why;
 
 use convert::{connection, socket};
@@ -59,6 +60,8 @@ pub fn document<W: Write>(
     })?;
     out.write_all(b"],\n\"entries\":")?;
     list(out, judgement.open_entries().map(|entry| convert::entry(judgement, entry)))?;
+    out.write_all(b",\n\"firewall_then\":")?;
+    list(out, then::of_host(judgement))?;
     out.write_all(b",\n\"findings\":")?;
     list(out, findings(judgement))?;
     out.write_all(b"}\n")
@@ -86,6 +89,7 @@ pub fn lines<W: Write>(
         namespaces: namespaces(judgement).collect(),
         sockets,
         entries: judgement.open_entries().map(|e| convert::entry(judgement, e)).collect(),
+        firewall_then: then::of_host(judgement).collect(),
         findings: findings(judgement).collect(),
     };
     write(out, &schema::SummaryLine { summary })?;

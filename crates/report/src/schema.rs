@@ -40,6 +40,9 @@ pub struct Document<'a> {
     /// What is open without a socket of its own. Empty in this version, which does not evaluate
     /// the firewall; `gaps` says so.
     pub entries: Vec<Entry<'a>>,
+    /// What becomes of the packet filter at the next boot, and by each command that loads it again.
+    /// Which sockets that matters to, `reach_then` says there.
+    pub firewall_then: Vec<FirewallThen<'a>>,
     /// What is wrong, the worst first.
     pub findings: Vec<Finding<'a>>,
 }
@@ -76,6 +79,9 @@ pub struct Summary<'a> {
     pub sockets: usize,
     /// What is open without a socket of its own.
     pub entries: Vec<Entry<'a>>,
+    /// What becomes of the packet filter at the next boot, and by each command that loads it again.
+    /// Which sockets that matters to, `reach_then` says there.
+    pub firewall_then: Vec<FirewallThen<'a>>,
     /// What is wrong, the worst first.
     pub findings: Vec<Finding<'a>>,
 }
@@ -183,6 +189,10 @@ pub struct Socket<'a> {
     pub ipv6: Option<Reach<'a>>,
     /// Whether it is there again after a boot; null for connected sockets.
     pub after_boot: Option<AfterBoot>,
+    /// Who can reach it once the packet filter was loaded anew, where that is not who can now; see
+    /// `firewall_then`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub reach_then: Vec<ReachThen<'a>>,
     /// The service of the knowledge base that holds it, if it is in there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recognised: Option<&'a str>,
@@ -496,6 +506,54 @@ pub enum ClientSees {
     Prohibited,
     /// It depends on the source.
     Mixed,
+}
+
+/// Who can reach a socket after a boot, or after a command.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ReachThen<'a> {
+    /// `boot`, or the command: `firewall-cmd --reload`.
+    pub when: &'a str,
+    /// Over IPv4; null where it is the same as now.
+    pub ipv4: Option<Reach<'a>>,
+    /// Over IPv6; null where it is the same as now.
+    pub ipv6: Option<Reach<'a>>,
+}
+
+/// What becomes of the packet filter.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct FirewallThen<'a> {
+    /// `boot`, or the command: `firewall-cmd --reload`.
+    pub when: &'a str,
+    /// What loads it.
+    pub loads: Vec<&'a str>,
+    /// Why it is not known what it will be; then it was compared with no socket.
+    pub unclear: Vec<&'a str>,
+    /// Programs with rules of their own in the kernel, which are gone then until these make them again.
+    pub takes: Vec<Taken<'a>>,
+}
+
+/// A program whose rules are gone.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Taken<'a> {
+    /// Which.
+    pub program: &'a str,
+    /// When it makes them again.
+    pub again: Again,
+    /// The unit that does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unit: Option<&'a str>,
+}
+
+/// When a program makes its rules again.
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Again {
+    /// When its unit starts, which it does then.
+    WithUnit,
+    /// At once: it is told.
+    AtOnce,
+    /// Only when its unit is started again.
+    Restart,
 }
 
 /// Whether a socket is there again after a boot.

@@ -32,7 +32,6 @@ const PROGRAMS: [&str; 15] = [
 
 /// Front-ends of which no more is read than that they are there: name and units.
 const UNREAD: &[(&str, &[&str])] = &[
-    ("firewalld", &["firewalld.service"]),
     ("shorewall", &["shorewall.service", "shorewall6.service", "shorewall-lite.service"]),
     ("ferm", &["ferm.service"]),
     ("firehol", &["firehol.service"]),
@@ -103,6 +102,7 @@ pub(super) fn find(tree: &Tree, commands: &BTreeSet<(String, String)>) -> Vec<Fi
         }
     }
     found.extend(ufw(tree));
+    found.extend(super::firewalld::find(tree));
     for (name, units) in UNREAD {
         let mut loader = loader(name, units);
         loader.unclear.push(format!("what {name} loads is not evaluated"));
@@ -117,7 +117,7 @@ pub(super) fn find(tree: &Tree, commands: &BTreeSet<(String, String)>) -> Vec<Fi
     found
 }
 
-fn loader(name: &str, units: &[&str]) -> FirewallLoader {
+pub(super) fn loader(name: &str, units: &[&str]) -> FirewallLoader {
     FirewallLoader {
         name: name.to_owned(),
         units: units.iter().map(|unit| (*unit).to_owned()).collect(),
@@ -129,7 +129,7 @@ fn loader(name: &str, units: &[&str]) -> FirewallLoader {
 }
 
 /// Adds a file, if it is there.
-fn file(tree: &Tree, form: RulesForm, path: &str, loader: &mut FirewallLoader) {
+pub(super) fn file(tree: &Tree, form: RulesForm, path: &str, loader: &mut FirewallLoader) {
     match tree.try_read(path) {
         Ok(Some(bytes)) => {
             let text = String::from_utf8_lossy(&bytes).into_owned();

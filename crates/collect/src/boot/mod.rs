@@ -18,6 +18,7 @@
 
 mod conditions;
 mod firewall;
+mod firewalld;
 mod links;
 mod listen;
 mod listeners;
@@ -285,6 +286,7 @@ pub mod fuzzing {
         super::starters::fuzz(bytes);
         super::links::fuzz(bytes);
         super::firewall::fuzz(bytes);
+        super::firewalld::fuzz(bytes);
     }
 
     /// The configuration of sshd, nginx and PostgreSQL.

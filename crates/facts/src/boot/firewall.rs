@@ -47,6 +47,8 @@ pub enum RulesForm {
     Ip6tables,
     /// Assignments of shell, which say how the others are used.
     Settings,
+    /// firewalld's zones, policies, services and sets (firewalld.zone(5)).
+    Firewalld,
     /// One that this version does not know (from a newer snapshot).
     #[serde(other)]
     Other,

@@ -6,16 +6,20 @@
 //! * `graph`: which units the next boot starts.
 //! * `opener`: what opened a socket, of each of its holders.
 //! * `outcome`: what each kind of opener means for the next boot.
-//! * `firewall`: what of it others can reach then.
+//! * `firewall`: the packet filter then, and what of it others can reach; `firewalld`, `ufw`: what these
+//!   load. `reload`: the same for the commands that load it again while the host runs.
 //! * `bound`: where units and programs are configured to listen.
 
 mod bound;
 pub(crate) mod firewall;
+mod firewalld;
+pub(crate) mod future;
 mod graph;
 mod opener;
 mod outcome;
 mod prose;
 mod reason;
+pub(crate) mod reload;
 mod ufw;
 
 use std::collections::{BTreeMap, HashSet};
@@ -26,7 +30,7 @@ use crate::Judgement;
 use crate::row::Row;
 use graph::{Graph, Runs, Started};
 
-pub use firewall::{AfterBootFirewall, Change};
+pub use future::{Again, Change, Event, Future};
 pub use reason::{AfterBoot, Hindrance, Link, Place, Reason, Verdict};
 
 /// What the next boot starts, ready to be asked for each row.

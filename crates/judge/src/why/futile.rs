@@ -92,7 +92,9 @@ pub(super) fn all<'j>(facts: &Facts<'j>, row: &'j Row<'_>) -> Vec<Futile<'j>> {
     if facts.holders.iter().any(|holder| holder.comm() == Some("docker-proxy")) {
         all.push(Futile::KillProxy);
     }
-    for unit in facts.units() {
+    // Of what holds a port for another program, the unit starts no new one.
+    let own = facts.holders.iter().all(|holder| holder.forwards_to.is_none());
+    for unit in facts.units().into_iter().filter(|_| own) {
         if let Some(usage) = unit_use(facts, unit)
             && RESTARTING.contains(&usage.restart.as_str())
         {

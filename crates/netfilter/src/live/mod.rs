@@ -12,7 +12,7 @@ use std::sync::Arc;
 use facts::{Link, Part, RulesetDump};
 
 use crate::ipset::Ipsets;
-use crate::ir::{Note, Place, Ruleset};
+use crate::ir::{Backend, Note, Place, Ruleset, TableFamily};
 use crate::{legacy, nft, templates};
 
 /// Everything that filters or changes packets in a network namespace with these interfaces.
@@ -38,6 +38,27 @@ pub fn ruleset(dump: &RulesetDump, links: &[Link]) -> Ruleset {
     missing(&mut all, "iptables-legacy", &dump.legacy);
     missing(&mut all, "ipset", &dump.ipsets);
     all
+}
+
+/// The dump without the tables of nftables and of the older iptables that are gone: by family and
+/// name. Sets of ipset(8) stay, whatever asks them.
+#[must_use]
+pub fn without(
+    dump: &RulesetDump,
+    is_gone: &dyn Fn(Backend, TableFamily, &str) -> bool,
+) -> RulesetDump {
+    let mut left = dump.clone();
+    if let Part::Known { value } | Part::Partial { value, .. } = &mut left.nftables {
+        *value =
+            nft::netlink::without(value, &|family, name| is_gone(Backend::Nftables, family, name));
+    }
+    if let Part::Known { value } | Part::Partial { value, .. } = &mut left.legacy {
+        value.retain(|table| {
+            let family = if table.ipv6 { TableFamily::Ip6 } else { TableFamily::Ip };
+            !is_gone(Backend::Iptables, family, &table.name)
+        });
+    }
+    left
 }
 
 /// Notes what could not be read.

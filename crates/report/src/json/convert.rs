@@ -25,6 +25,7 @@ pub(super) fn socket<'a>(judgement: &'a Judgement<'a>, row: &'a Row<'a>) -> sche
         ipv6: reach(judgement, row, Wire::Ipv6),
         recognised: judgement.recognise(row).map(|known| known.service.id),
         after_boot: Some(after_boot(&judgement.after_boot(row))),
+        reach_then: super::then::of_row(judgement, row),
         ..common(judgement, Of::Row(row), judgement.namespace_of(row))
     }
 }
@@ -97,6 +98,7 @@ fn common<'a>(
         ipv4: None,
         ipv6: None,
         after_boot: None,
+        reach_then: Vec::new(),
         recognised: None,
         why: None,
     }
@@ -254,7 +256,7 @@ fn reach<'a>(
     Some(bare_reach(reach, reason.decided_by, reason.because.to_string(), ways))
 }
 
-fn bare_reach<'a>(
+pub(super) fn bare_reach<'a>(
     reach: &'a Reach,
     decided_by: Option<String>,
     because: String,

@@ -13,7 +13,7 @@ use super::connected::{self, endpoint_into, state};
 use super::label::{LabelId, Labels};
 use super::lines::{device_into, frames_into, payload, what};
 use super::page::{Page, Style};
-use super::{View, after_boot, holders, reach, why};
+use super::{View, after_boot, holders, reach, then, why};
 use crate::escape::Text;
 
 /// How wide the column of the questions is.
@@ -82,6 +82,7 @@ fn one<W: Write>(
     answer(page, "in use?", why.in_use)?;
     answer(page, "who can", reach::describe(judgement, rows))?;
     answer(page, "after boot", after_boot::describe(judgement, rows))?;
+    answer(page, "who can then", then::describe(judgement, rows))?;
     answer(page, "to close", why.to_close)?;
     answer(page, "not enough", why.not_enough)
 }

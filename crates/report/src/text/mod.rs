@@ -18,6 +18,7 @@ mod page;
 mod reach;
 mod settings;
 mod table;
+mod then;
 mod who;
 mod why;
 

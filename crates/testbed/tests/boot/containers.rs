@@ -3,7 +3,7 @@
 use testbed::HostOptions;
 
 use crate::predicted::Predicted;
-use crate::seen::Seen;
+use crate::seen::{Seen, WHYOPEN};
 
 #[test]
 fn restart_policies() {
@@ -22,6 +22,19 @@ fn restart_policies() {
         done
     ",
     ]);
+    // Its rules come back with it, and go with a restart of nftables.
+    seen.host.write("/etc/nftables.conf", "flush ruleset\n").unwrap();
+    let then = |text: &str| {
+        let screen = seen.run(&[WHYOPEN, "30081"]);
+        let screen = screen.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(screen.contains(text), "{screen}");
+    };
+    then("after a boot: Docker makes its rules for the port again when docker.service starts");
+    seen.run(&["systemctl", "enable", "--quiet", "nftables.service"]);
+    then(
+        "after systemctl restart nftables: Docker's rules for the port are gone until docker.service",
+    );
+    seen.run(&["systemctl", "disable", "--quiet", "nftables.service"]);
     let predicted = Predicted::of(&seen.host);
     predicted.says(30080, "does_not_return", "container no has the restart policy no");
     predicted.says(30081, "returns", "container always has the restart policy always");

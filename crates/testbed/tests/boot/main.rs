@@ -19,5 +19,6 @@ mod seen;
 mod containers;
 mod firewall;
 mod predicted;
+mod reload;
 mod rpcbind;
 mod starters;

@@ -89,6 +89,11 @@ impl<'a> Messages<'a> {
         Self { bytes, order }
     }
 
+    /// The bytes of the messages that were not read yet.
+    pub(super) fn rest(&self) -> &'a [u8] {
+        self.bytes
+    }
+
     /// `struct nlmsghdr` has 16 bytes, of which the first four are the length, and `struct nfgenmsg`
     /// has four.
     fn read(&mut self) -> Option<Message<'a>> {

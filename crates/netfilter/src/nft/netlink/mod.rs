@@ -26,9 +26,11 @@ mod registers;
 mod rule;
 mod set;
 mod verdict;
+mod without;
 mod xtables;
 
 pub(crate) use hooked::{Hooked, hooked};
 pub(super) use object::parse;
 pub(super) use reads::ADDRESS_TYPES;
+pub(crate) use without::without;
 pub(super) use xtables::doubt_sets;

@@ -71,7 +71,7 @@ struct Read {
 }
 
 /// NFPROTO_* (linux/netfilter.h).
-fn family(number: u8) -> Option<TableFamily> {
+pub(super) fn family(number: u8) -> Option<TableFamily> {
     Some(match number {
         1 => TableFamily::Inet,
         2 => TableFamily::Ip,
