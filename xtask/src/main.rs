@@ -15,6 +15,7 @@ mod bpf;
 mod command;
 mod fuzz;
 mod fuzz_kernel;
+mod host;
 mod test;
 mod tools;
 
@@ -34,6 +35,8 @@ enum Task {
     FuzzKernel(fuzz_kernel::FuzzKernel),
     /// Measure the cost of a look at busy hosts, next to ss, netstat and lsof (as root).
     Bench(bench::Bench),
+    /// Boot a test host and look around on it (as root).
+    Host(host::Host),
     /// Write the BPF programs as text again, after a change of what assembles them.
     Bpf,
 }
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
         Task::Fuzz(fuzz) => fuzz.run(),
         Task::FuzzKernel(fuzz) => fuzz.run(),
         Task::Bench(bench) => bench.run(),
+        Task::Host(host) => host.run(),
         Task::Bpf => bpf::write(),
     };
     let Err(error) = result else { return ExitCode::SUCCESS };
