@@ -12,41 +12,60 @@ use crate::escape::Text;
 /// How many interfaces are told apart.
 const SHOWN_WAYS: usize = 4;
 
+/// Rows that the same sources can reach over a family, for the same reason.
+struct Told<'j> {
+    wire: Wire,
+    rows: Vec<(&'j Row<'j>, &'j Reach)>,
+}
+
+impl Told<'_> {
+    /// Whether a row belongs to them. What clients see may differ by protocol.
+    fn takes(&self, wire: Wire, row: &Row<'_>, reach: &Reach) -> bool {
+        self.wire == wire
+            && self.rows.iter().all(|(other, known)| {
+                let sees_like = known.client_sees == reach.client_sees
+                    || other.socket.protocol != row.socket.protocol;
+                known.verdict == reach.verdict
+                    && known.because == reach.because
+                    && (&known.must, &known.may) == (&reach.must, &reach.may)
+                    && sees_like
+            })
+    }
+}
+
 /// Says who can reach these rows: for each family one answer, or several where the rows differ.
-pub(super) fn describe(judgement: &Judgement<'_>, rows: &[&Row<'_>]) -> Vec<Answer> {
+pub(super) fn describe<'j>(judgement: &'j Judgement<'_>, rows: &[&'j Row<'j>]) -> Vec<Answer> {
     let mut answers = Vec::new();
-    let mut told: Vec<(Wire, Vec<&Row<'_>>, &Reach)> = Vec::new();
+    let mut told: Vec<Told<'j>> = Vec::new();
     for wire in Wire::BOTH {
         for row in rows {
             let Some(reach) = judgement.reach(row, wire) else { continue };
-            let same = |(of, _, known): &&mut (Wire, Vec<&Row<'_>>, &Reach)| {
-                *of == wire && *known == reach
-            };
-            match told.iter_mut().find(same) {
-                Some((_, rows, _)) => rows.push(row),
-                None => told.push((wire, vec![row], reach)),
+            match told.iter_mut().find(|told| told.takes(wire, row, reach)) {
+                Some(told) => told.rows.push((row, reach)),
+                None => told.push(Told { wire, rows: vec![(row, reach)] }),
             }
         }
     }
     // What was not asked for or not read is the same for both families.
-    if let [(_, _, first), others @ ..] = told.as_slice()
-        && matches!(first.because, Because::NotAsked | Because::Unread(_))
-        && others.iter().all(|(_, _, other)| other.because == first.because)
+    let reasons =
+        || told.iter().filter_map(|told| told.rows.first()).map(|(_, reach)| &reach.because);
+    if let Some(because @ (Because::NotAsked | Because::Unread(_))) = reasons().next()
+        && reasons().all(|other| other == because)
     {
         let mut text = Text::fixed("not known: ");
-        text.push_host(&first.because.to_string());
+        text.push_host(&because.to_string());
         return vec![text.into(), Text::fixed("filters outside this host: not known").into()];
     }
-    for (wire, of, reach) in &told {
-        let differ = told.iter().filter(|(other, ..)| other == wire).count() > 1;
+    for Told { wire, rows } in &told {
+        let differ = told.iter().filter(|other| other.wire == *wire).count() > 1;
         let mut lead = Text::fixed(wire.name());
         lead.push("  ");
-        let Some(reason) = of.first().and_then(|row| judgement.reason(row, *wire)) else {
-            continue;
-        };
-        answers.push(Answer { lead, text: verdict((reach, &reason), differ.then_some(of)) });
+        let Some((row, reach)) = rows.first() else { continue };
+        let Some(reason) = judgement.reason(row, *wire) else { continue };
+        answers.push(Answer { lead, text: verdict((reach, &reason), differ.then_some(rows)) });
         let indented = |text| Answer { lead: Text::fixed("      "), text };
-        answers.extend(more(reach, &reason).into_iter().map(indented));
+        answers.extend(sees(rows).map(indented));
+        answers.extend(more(&reason).into_iter().map(indented));
     }
     if told.is_empty() {
         answers.push(Text::fixed("nobody: IP packets do not arrive at it").into());
@@ -56,9 +75,9 @@ pub(super) fn describe(judgement: &Judgement<'_>, rows: &[&Row<'_>]) -> Vec<Answ
 }
 
 /// `any source: inet filter input handle 7: tcp dport 22 accept`.
-fn verdict((reach, reason): (&Reach, &Reason), only: Option<&Vec<&Row<'_>>>) -> Text {
+fn verdict((reach, reason): (&Reach, &Reason), only: Option<&Vec<(&Row<'_>, &Reach)>>) -> Text {
     let mut text = Text::default();
-    for (at, row) in only.into_iter().flatten().enumerate() {
+    for (at, (row, _)) in only.into_iter().flatten().enumerate() {
         text.push(if at > 0 { ", " } else { "" });
         text.push_plain(row.socket.protocol).push(" ");
         endpoint_into(row.socket.local, &mut text);
@@ -96,14 +115,24 @@ fn verdict((reach, reason): (&Reach, &Reason), only: Option<&Vec<&Row<'_>>>) -> 
     text
 }
 
-/// What else there is to say: the rule, what clients see, a packet; by interface where they differ.
-fn more(reach: &Reach, reason: &Reason) -> Vec<Text> {
-    let mut lines = Vec::new();
-    if let Some(sees) = reach.client_sees {
-        let mut text = Text::fixed("clients see: ");
-        text.push(sees_word(sees));
-        lines.push(text);
+/// `clients see: connected; over udp whatever the program answers`.
+fn sees(rows: &[(&Row<'_>, &Reach)]) -> Option<Text> {
+    let known = |(row, reach): &(&Row<'_>, &Reach)| Some((row.socket.protocol, reach.client_sees?));
+    let mut all: Vec<_> = rows.iter().filter_map(known).collect();
+    let (_, first) = *all.first()?;
+    let mut text = Text::fixed("clients see: ");
+    text.push(sees_word(first));
+    all.retain(|(_, sees)| *sees != first);
+    all.dedup();
+    for (protocol, sees) in all {
+        text.push("; over ").push_plain(protocol).push(" ").push(sees_word(sees));
     }
+    Some(text)
+}
+
+/// What else there is to say: the translation, a packet; by interface where they differ.
+fn more(reason: &Reason) -> Vec<Text> {
+    let mut lines = Vec::new();
     let differ = reason.ways.iter().any(|way| {
         reason.ways.first().is_some_and(|first| {
             (&first.must, &first.may, &first.decided_by) != (&way.must, &way.may, &way.decided_by)
