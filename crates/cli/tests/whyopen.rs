@@ -491,7 +491,7 @@ fn explanations_of_saved_hosts() {
     let value: serde_json::Value = serde_json::from_str(&blocked).unwrap();
     assert_eq!(value["verdict"], "blocked");
     assert_eq!(value["client_sees"], "timed_out");
-    assert_eq!(value["decided_by"], "policy inet f in");
+    assert_eq!(value["decided_by"], "policy of inet f in");
     assert!(value["steps"].as_array().unwrap().len() >= 3, "{blocked}");
     let nowhere = ask("10.1.2.3", &["--in", "eth9"]);
     assert_eq!(nowhere.status.code(), Some(3));

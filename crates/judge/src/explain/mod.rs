@@ -166,8 +166,7 @@ impl Explanation {
         let silence = silent.find(|one| is_six && one.interface == self.packet.iif);
         let Some(silence) = silence.filter(|_| self.opens == Opens::Open) else { return };
         let why = format!("neighbour discovery is dropped on {}", silence.interface);
-        // TCP, DCCP and SCTP are nothing without a reply.
-        if silence.complete && matches!(self.packet.protocol, 6 | 33 | 132) {
+        if silence.complete && self.packet.needs_reply() {
             self.opens = Opens::Blocked;
             self.sees = ClientSees::Unreachable;
             self.decided_by = Some(why);
@@ -282,7 +281,7 @@ impl Explanation {
         hops: usize,
     ) -> Result<End, NoAnswer> {
         let by_rules = || decider_words(&journey.decider);
-        let needs_reply = matches!(journey.packet.protocol, 6 | 33 | 132);
+        let needs_reply = journey.packet.needs_reply();
         let blocked = |sees: ClientSees, by: Option<String>| End {
             opens: Opens::Blocked,
             sees,
@@ -381,16 +380,17 @@ fn doubts(home: &Home, packet: &Packet) -> Vec<String> {
     list
 }
 
-/// A rule or policy in words; none where nobody is in the way.
+/// A rule or policy in words, `inet filter input handle 7` or `policy of inet filter input`; none
+/// where nobody is in the way.
 #[must_use]
 pub fn decider_words(decider: &netfilter::concrete::Decider) -> Option<String> {
     use netfilter::concrete::Decider;
     match decider {
         Decider::Rule { chain, place, .. } => Some(match place.handle {
             Some(handle) => format!("{chain} handle {handle}"),
-            None => format!("{chain}, {place}"),
+            None => format!("{chain} {place}"),
         }),
-        Decider::Policy { chain } => Some(format!("policy {chain}")),
+        Decider::Policy { chain } => Some(format!("policy of {chain}")),
         Decider::Nobody => None,
     }
 }

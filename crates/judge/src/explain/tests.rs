@@ -60,13 +60,13 @@ fn check(from: &str, to: &str, protocol: u8, expect: &str) {
 
 #[test]
 fn each_end_has_its_word() {
-    check("10.1.2.3", ":9100", 6, "Open Connected inet filter input, t:6");
-    check("198.51.100.7", ":9100", 6, "Blocked TimedOut policy inet filter input");
-    check("198.51.100.7", ":22", 6, "Open Connected inet filter input, t:5");
-    check("198.51.100.7", ":8080", 6, "Open Connected inet filter input, t:5");
-    check("198.51.100.7", ":23", 6, "Blocked Refused inet filter input, t:7");
-    check("198.51.100.7", ":25", 6, "Unknown Mixed policy inet filter input");
-    check("198.51.100.7", ":0", 1, "Open Answered inet filter input, t:9");
+    check("10.1.2.3", ":9100", 6, "Open Connected inet filter input t:6");
+    check("198.51.100.7", ":9100", 6, "Blocked TimedOut policy of inet filter input");
+    check("198.51.100.7", ":22", 6, "Open Connected inet filter input t:5");
+    check("198.51.100.7", ":8080", 6, "Open Connected inet filter input t:5");
+    check("198.51.100.7", ":23", 6, "Blocked Refused inet filter input t:7");
+    check("198.51.100.7", ":25", 6, "Unknown Mixed policy of inet filter input");
+    check("198.51.100.7", ":0", 1, "Open Answered inet filter input t:9");
 }
 
 #[test]

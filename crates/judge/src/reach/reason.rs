@@ -1,8 +1,7 @@
 //! Why a reach is what it is, in full: the deciding rule, a packet, interface by interface.
 
 use facts::Protocol;
-use netfilter::concrete::{Decider, Packet, possible};
-use netfilter::ir::Hook;
+use netfilter::concrete::{Decider, Packet, journeys};
 use netfilter::symbolic::{Arrivals, Asked, Listener, Outcome};
 use packet_set::{Budget, RangeSet};
 
@@ -11,6 +10,7 @@ use super::home::{Home, Sides};
 use super::inner;
 use super::{Because, Entry, Reach, Reason, Sources, Verdict, Way, Wire};
 use crate::Judgement;
+use crate::explain::decider_words;
 use crate::row::Row;
 
 /// How many things that were not understood are kept.
@@ -94,7 +94,7 @@ struct Why {
 impl Why {
     fn because(&self, reach: &Reach) -> Because {
         let others = match (&self.others, reach.verdict) {
-            (_, Verdict::Open) => String::new(),
+            (_, Verdict::Open | Verdict::Blocked) => String::new(),
             (Some(others), _) => format!("; others: {others}"),
             (None, _) if self.by_routing => {
                 "; others have no route here, or replies to them have none back".to_owned()
@@ -137,7 +137,7 @@ impl View<'_> {
             matches!(outcome, Outcome::NoRoute | Outcome::Martian | Outcome::Unanswered)
         });
         let why = Why {
-            decided_by: shown.as_ref().and_then(decided_by),
+            decided_by: shown.as_ref().and_then(decider_words),
             text: shown.as_ref().and_then(text),
             others: outside.as_ref().filter(|_| !may.is_empty()).and_then(text),
             by_routing,
@@ -172,12 +172,18 @@ impl View<'_> {
         })
     }
 
-    /// Who decides about a packet.
+    /// Who decides about a packet that is for this host: the rules are walked with the addresses and
+    /// routes that it has.
     fn decider(&self, packet: &Packet, accepted: bool) -> Option<Decider> {
-        let found = possible(&self.home.ruleset, packet, Hook::Input).ok()?;
-        let is_wanted = |outcome| (outcome == Outcome::Accepted) == accepted;
-        let decision = found.decisions.into_iter().find(|d| is_wanted(d.outcome));
-        decision.map(|decision| decision.decider)
+        let found = journeys(&self.home.ruleset, &self.home.world, packet).ok()?;
+        // Where no reply is needed, it does not matter that none gets out.
+        let gets_in = |outcome| match outcome {
+            Outcome::Accepted => true,
+            Outcome::Unanswered => !packet.needs_reply(),
+            _ => false,
+        };
+        let mut here = found.list.into_iter().filter(|journey| journey.out.is_none());
+        here.find(|journey| gets_in(journey.outcome) == accepted).map(|journey| journey.decider)
     }
 
     /// A packet in words.
@@ -216,21 +222,9 @@ impl View<'_> {
     }
 }
 
-/// `inet filter input handle 7`, `policy of inet filter input`.
-fn decided_by(decider: &Decider) -> Option<String> {
-    match decider {
-        Decider::Rule { chain, place, .. } => Some(match place.handle {
-            Some(handle) => format!("{chain} handle {handle}"),
-            None => format!("{chain} {place}"),
-        }),
-        Decider::Policy { chain } => Some(format!("policy of {chain}")),
-        Decider::Nobody => None,
-    }
-}
-
 /// The same with the rule.
 fn text(decider: &Decider) -> Option<String> {
-    let by = decided_by(decider)?;
+    let by = decider_words(decider)?;
     match decider {
         Decider::Rule { text, .. } => Some(format!("{by}: {text}")),
         _ => Some(by),

@@ -285,3 +285,32 @@ fn a_published_port_of_a_container() {
     let inside = judgement.rows.iter().find(|row| row.namespace == 1).unwrap();
     assert_eq!(describe(judgement.reach(inside, Wire::Ipv4).unwrap()), "blocked");
 }
+
+/// The rule that decides stands where the packet meets it first, with the addresses that the host has.
+#[test]
+fn who_decides() {
+    let check = |ruleset: &str, expect: &str| {
+        let mut host = Sample::new();
+        host.ruleset("t", ruleset);
+        host.bind("tcp", "0.0.0.0:22", &[]);
+        let snapshot = host.build();
+        let judgement = judge(&snapshot);
+        let row = judgement.rows.first().unwrap();
+        let reason = judgement.reason(row, Wire::Ipv4).unwrap();
+        assert_eq!(reason.because.to_string(), expect, "{ruleset}");
+    };
+    check("", "nothing filters it");
+    check(&input("accept", ""), "policy of inet filter input");
+    check(&input("drop", "tcp dport 22 accept"), "inet filter input t:4: tcp dport 22 accept");
+    // As ufw asks whether the packet is for this host at all.
+    let jump = "jump elsewhere\n}\nchain elsewhere {\nfib daddr type local return\ndrop\n";
+    check(&input("drop", jump), "policy of inet filter input");
+    // What is dropped before it comes to the input chain.
+    let raw = "table ip raw {\nchain pre {\ntype filter hook prerouting priority raw;\n\
+               tcp dport 22 drop\n}\n}\n";
+    check(&(input("accept", "") + raw), "ip raw pre t:10: tcp dport 22 drop");
+    // What keeps the reply in.
+    let out = "table ip f {\nchain out {\ntype filter hook output priority 0;\n\
+               tcp sport 22 drop\n}\n}\n";
+    check(&(input("accept", "") + out), "ip f out t:10: tcp sport 22 drop");
+}

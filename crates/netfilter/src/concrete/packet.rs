@@ -149,6 +149,12 @@ impl Packet {
         }
     }
 
+    /// Whether nothing comes about unless the reply arrives: TCP, DCCP and SCTP.
+    #[must_use]
+    pub const fn needs_reply(&self) -> bool {
+        matches!(self.protocol, 6 | 33 | 132)
+    }
+
     /// The value of a field; 0 for interfaces, which have names here.
     #[must_use]
     pub fn value(&self, field: Field) -> u128 {
