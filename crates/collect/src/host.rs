@@ -4,6 +4,8 @@ use std::fs;
 
 use facts::Host;
 
+use crate::iptables;
+
 /// Reads `uname(2)` and os-release(5). Cannot fail: what is absent is left empty.
 pub(crate) fn read() -> Host {
     let uname = rustix::system::uname();
@@ -17,6 +19,8 @@ pub(crate) fn read() -> Host {
         os,
         kernel: uname.release().to_string_lossy().into_owned(),
         machine: uname.machine().to_string_lossy().into_owned(),
+        iptables: iptables::backend("iptables"),
+        ip6tables: iptables::backend("ip6tables"),
     }
 }
 

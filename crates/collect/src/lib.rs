@@ -23,6 +23,7 @@ pub mod holders;
 mod host;
 mod ip_family;
 pub mod ipset;
+mod iptables;
 pub mod legacy;
 mod mountinfo;
 pub mod netlink;

@@ -17,6 +17,22 @@ pub struct Host {
     /// `uname -m`.
     #[serde(default)]
     pub machine: String,
+    /// To which backend the command `iptables` speaks; none where it is not there, or not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub iptables: Option<IptablesBackend>,
+    /// The same of `ip6tables`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ip6tables: Option<IptablesBackend>,
+}
+
+/// A backend of iptables(8): what its commands show and change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IptablesBackend {
+    /// The tables of x_tables.
+    Legacy,
+    /// Tables of nftables.
+    Nft,
 }
 
 /// How the snapshot was taken: needed to read it rightly.

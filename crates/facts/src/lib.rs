@@ -46,7 +46,7 @@ pub use evidence::{
     Answer, Connections, Dependent, Evidence, Export, Format, Key, NetworkMount, PackageUse, Place,
     Profile, Question, Relation, RpcProgram, Setting, UnitUse,
 };
-pub use host::{Collector, HolderMethod, Host};
+pub use host::{Collector, HolderMethod, Host, IptablesBackend};
 pub use ids::{CgroupId, IfIndex, Inode, NetnsId, Pid, Port, Uid};
 pub use network::{Address, Link, NetNamespace, OtherNetns};
 pub use owner::{Container, Package, PublishedPort, SystemdUnit, User};

@@ -96,7 +96,7 @@ pub fn other_host(base: &Path) -> std::io::Result<Snapshot> {
         name: text("/etc/hostname").trim().to_owned(),
         os,
         kernel: text("/proc/sys/kernel/osrelease").trim().to_owned(),
-        machine: String::new(),
+        ..Host::default()
     };
     let collector = Collector {
         version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -2,7 +2,7 @@
 //! with what to do about it. What could not be read is a gap and not a finding.
 
 mod accept_queue;
-mod both_backends;
+mod backends;
 mod by_hand;
 mod firewall_after_boot;
 mod goes_around;
@@ -79,7 +79,7 @@ pub(crate) fn all(judgement: &Judgement<'_>) -> Vec<Finding> {
         neighbours::find(judgement, &mut found);
         ipv6_unfiltered::find(judgement, &mut found);
         goes_around::find(judgement, &mut found);
-        both_backends::find(judgement, &mut found);
+        backends::find(judgement, &mut found);
         without_effect::find(judgement, &mut found);
     }
     // One socket for each family gives the same finding twice.

@@ -1,5 +1,7 @@
 //! A packet filter that drops neighbour discovery: IPv6 does not work without it (RFC 4890, 4.4.1).
 
+use netfilter::world::Dropped;
+
 use super::{Finding, Severity};
 use crate::Judgement;
 use crate::reach::{Arrival, Wire};
@@ -20,7 +22,8 @@ pub(super) fn find(judgement: &Judgement<'_>, found: &mut Vec<Finding>) {
             continue;
         }
         let Some(home) = judgement.home(at).filter(|home| home.unread.is_empty()) else { continue };
-        for silence in home.world.silent() {
+        let silent = home.world.silent().iter();
+        for silence in silent.filter(|silence| silence.dropped != Dropped::NotKnown) {
             let place = if namespace.is_host() { String::new() } else { namespace.label.clone() };
             let effect = if silence.complete {
                 "IPv6 does not work there"
@@ -33,12 +36,22 @@ pub(super) fn find(judgement: &Judgement<'_>, found: &mut Vec<Finding>) {
                 rows: rows.clone(),
                 subject: format!("{place} {}", silence.interface).trim().to_owned(),
                 text: format!(
-                    "the packet filter drops neighbour discovery on {}: {effect}",
+                    "the packet filter drops neighbour discovery {} {}: {effect}",
+                    match silence.dropped {
+                        Dropped::Sent => "that this host sends on",
+                        _ => "on",
+                    },
                     silence.interface
                 ),
-                action: "accept icmpv6 types 133 to 136 (router and neighbour solicitation and \
-                         advertisement) in the input chain, before what drops them"
-                    .to_owned(),
+                action: format!(
+                    "accept icmpv6 types 133 to 136 (router and neighbour solicitation and \
+                     advertisement) in the {}, before what drops them",
+                    match silence.dropped {
+                        Dropped::Sent => "output chain",
+                        Dropped::Both => "input chain and in the output chain",
+                        _ => "input chain",
+                    }
+                ),
             });
         }
     }

@@ -1,5 +1,7 @@
 //! Findings about the packet filter: what a host with this ruleset is told.
 
+use facts::IptablesBackend;
+
 use crate::judge;
 use crate::sample::Sample;
 
@@ -96,6 +98,103 @@ fn both_backends() {
     );
     check(&[("legacy", idle), ("a.nft", &nftables)], &[], &[]);
     check(&[("legacy", legacy)], &[], &[]);
+}
+
+/// What the host's command does not show.
+#[test]
+fn rules_that_iptables_does_not_show() {
+    let check = |command, rulesets: &[(&str, &str)], expect: &[&str]| {
+        let mut host = Sample::new();
+        for (name, text) in rulesets {
+            host.ruleset(name, text);
+        }
+        host.iptables(command);
+        let snapshot = host.build();
+        let judgement = judge(&snapshot);
+        let told: Vec<String> = judgement
+            .findings()
+            .iter()
+            .map(|f| format!("{} {}: {}", f.severity, f.id, f.text))
+            .collect();
+        assert_eq!(told, expect, "{command:?} {rulesets:?}");
+    };
+    let legacy = "*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -p tcp --dport 23 -j DROP\nCOMMIT\n";
+    let written = input("ip", "accept");
+    let of_iptables = "table ip filter {\nchain INPUT {\ntype filter hook input priority 0; policy \
+                       accept;\ntcp dport 23 drop\n}\n}\n";
+    let (nft, older) = (IptablesBackend::Nft, IptablesBackend::Legacy);
+    check(older, &[("legacy", legacy)], &[]);
+    check(nft, &[("a.nft", of_iptables)], &[]);
+    check(nft, &[("a.nft", &written)], &[]);
+    check(older, &[("a.nft", &written)], &[]);
+    check(
+        nft,
+        &[("legacy", legacy)],
+        &[
+            "medium hidden-rules: 1 rule of the older iptables (ip filter) is in force, and iptables \
+           -S does not show it, since that command is the one for nftables here",
+        ],
+    );
+    check(
+        nft,
+        &[("legacy", legacy), ("a.nft", &written)],
+        &[
+            "medium hidden-rules: 1 rule of the older iptables (ip filter) is in force, and iptables \
+           -S does not show it, since that command is the one for nftables here; a packet must pass \
+           these and those that it shows",
+        ],
+    );
+    check(
+        older,
+        &[("a.nft", of_iptables)],
+        &[
+            "medium hidden-rules: 1 rule of iptables-nft (ip filter) is in force, and iptables -S does \
+           not show it, since that command is the one for the older iptables here",
+        ],
+    );
+}
+
+/// What keeps neighbours from finding each other, on the way in or out.
+#[test]
+fn neighbour_discovery() {
+    let table = |hook: &str, rules: &str| {
+        format!(
+            "table ip6 n {{\nchain c {{\ntype filter hook {hook} priority 0;\n{rules}\n}}\n}}\n"
+        )
+    };
+    let check = |rulesets: &[(&str, &str)], expect: &[&str]| {
+        check(rulesets, &[("tcp", "[::]:22")], expect);
+    };
+    let known = "IPv6 works there only among those who know each other already, and not for long";
+    let drop = "icmpv6 type 133-137 drop";
+    let (heard, sent) = (table("input", drop), table("output", drop));
+    let told = |what: &str, effect: &str| {
+        format!(
+            "high neighbour-discovery-blocked eth0: the packet filter drops neighbour discovery \
+             {what} eth0: {effect}"
+        )
+    };
+    check(&[("a.nft", &heard)], &[&told("on", "IPv6 does not work there")]);
+    check(&[("a.nft", &sent)], &[&told("that this host sends on", known)]);
+    check(&[("a.nft", &heard), ("b.nft", &sent)], &[&told("on", "IPv6 does not work there")]);
+    for passes in ["", "icmpv6 type 135 drop", "icmpv6 type 136 ip6 hoplimit 64 drop"] {
+        check(&[("a.nft", &table("output", passes))], &[]);
+    }
+    for passes in ["oifname lo drop", "icmpv6 type 136 limit rate 5/second drop"] {
+        check(&[("a.nft", &table("output", passes))], &[]);
+    }
+    for lost in ["icmpv6 type 136 drop", "ct state untracked drop", "oifname eth0 drop"] {
+        check(&[("a.nft", &table("output", lost))], &[&told("that this host sends on", known)]);
+        check(
+            &[("a.nft", &table("postrouting", lost))],
+            &[&told("that this host sends on", known)],
+        );
+    }
+    let policy = "table ip6 n {\nchain c {\ntype filter hook output priority 0; policy drop;\n\
+                  ct state established accept\n";
+    let closed = format!("{policy}}}\n}}\n");
+    check(&[("a.nft", &closed)], &[&told("that this host sends on", known)]);
+    check(&[("a.nft", &format!("{policy}meta l4proto ipv6-icmp accept\n}}\n}}\n"))], &[]);
 }
 
 /// Rules of INPUT for both families, above what every host needs.

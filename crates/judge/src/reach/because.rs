@@ -100,7 +100,7 @@ impl fmt::Display for Because {
             Self::Strangers(links) => write!(
                 f,
                 "neighbour discovery is dropped on {}: who does not know this host already cannot \
-                 find it, nor can it find whom to answer",
+                 find it",
                 links.join(", ")
             ),
             Self::Unread(parts) => {

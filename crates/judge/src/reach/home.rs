@@ -5,7 +5,7 @@ use std::rc::Rc;
 use facts::{AttachPoint, Attached, IfIndex, Link, NetNamespace, Part, RulesetDump, RulesetText};
 use netfilter::ir::{Note, Place, Ruleset};
 use netfilter::symbolic::silences;
-use netfilter::world::{Silence, World};
+use netfilter::world::{Dropped, Silence, World};
 use packet_set::{Budget, RangeSet};
 
 use super::{Wire, regions};
@@ -100,7 +100,12 @@ impl Home {
 /// Whether neighbours find each other is known of no interface.
 fn not_known(world: &World) -> Vec<Silence> {
     let ways = world.ways_in(Wire::Ipv6.family()).into_iter();
-    ways.map(|way| Silence { interface: way.to_owned(), complete: false }).collect()
+    let silence = |way: &str| Silence {
+        interface: way.to_owned(),
+        complete: false,
+        dropped: Dropped::NotKnown,
+    };
+    ways.map(silence).collect()
 }
 
 /// What is known of the sources of a family.

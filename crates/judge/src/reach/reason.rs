@@ -155,7 +155,8 @@ impl View<'_> {
     }
 
     /// A packet from one of these sources that may get in, or that certainly does not: from an
-    /// address as it is used in examples, or from a neighbour, or the first that there is.
+    /// address as it is used in examples, or from a neighbour, or another, and rather from one that a
+    /// host has than from the first of a network.
     fn packet(&self, listener: &Listener, sources: &RangeSet, gets_in: bool) -> Option<Packet> {
         let example = match self.wire {
             // RFC 5737; RFC 3849.
@@ -165,7 +166,11 @@ impl View<'_> {
         let nobodys = self.sides.nobodys.complement(self.wire.max());
         let sources = sources.intersection(&nobodys);
         let neighbours = sources.intersection(&self.sides.on_link);
-        let tries = [RangeSet::one(example).intersection(&sources), neighbours, sources];
+        let likely = |set: &RangeSet| plausible(self.wire, set);
+        let mut tries = vec![RangeSet::one(example).intersection(&sources)];
+        tries.extend(likely(&neighbours));
+        tries.extend(likely(&sources));
+        tries.extend([neighbours, sources]);
         tries.iter().filter(|set| !set.is_empty()).find_map(|set| {
             self.arrivals
                 .witness_from(listener, set, |leaf| self.arrivals.may_leaf(leaf) == gets_in)
@@ -222,11 +227,57 @@ impl View<'_> {
     }
 }
 
+/// From how many ranges of a set a source is tried.
+const MOST_TRIED: usize = 4;
+
+/// Addresses of a set that hosts are likely to have, one of each of its first ranges: not the first or
+/// last of a range, which may be a network's own or its broadcast address.
+fn plausible(wire: Wire, set: &RangeSet) -> Vec<RangeSet> {
+    let usual = 7;
+    let of_range = |(lo, hi): (u128, u128)| {
+        let octet = if wire == Wire::Ipv4 { lo & 0xff } else { lo & u128::from(u64::MAX) };
+        // The seventh of a network that begins here or within it, or else the next one.
+        let seventh = if octet <= usual { lo - octet + usual } else { lo.saturating_add(1) };
+        let inner = (seventh < hi).then_some(seventh);
+        RangeSet::one(inner.unwrap_or(if hi - lo > 1 { lo + 1 } else { lo }))
+    };
+    set.iter().take(MOST_TRIED).map(of_range).collect()
+}
+
 /// The same with the rule.
 fn text(decider: &Decider) -> Option<String> {
     let by = decider_words(decider)?;
     match decider {
         Decider::Rule { text, .. } => Some(format!("{by}: {text}")),
         _ => Some(by),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use super::*;
+
+    #[test]
+    fn addresses_that_hosts_have() {
+        let check = |range: (&str, &str), expect: &str| {
+            let numbers = [range.0, range.1, expect].map(|text| {
+                let address: IpAddr = text.parse().unwrap();
+                Wire::BOTH.into_iter().find_map(|wire| Some((wire, wire.number(address)?))).unwrap()
+            });
+            let [(wire, lo), (_, hi), (_, expect)] = numbers;
+            let found = plausible(wire, &RangeSet::from(lo..=hi));
+            assert_eq!(found, [RangeSet::one(expect)], "{range:?}");
+        };
+        check(("192.0.2.0", "192.0.2.255"), "192.0.2.7");
+        check(("192.0.2.1", "192.0.2.9"), "192.0.2.7");
+        check(("192.0.2.128", "192.0.2.255"), "192.0.2.129");
+        check(("10.0.0.0", "10.255.255.255"), "10.0.0.7");
+        check(("192.0.2.4", "192.0.2.7"), "192.0.2.5");
+        check(("192.0.2.4", "192.0.2.5"), "192.0.2.4");
+        check(("192.0.2.9", "192.0.2.9"), "192.0.2.9");
+        check(("2001:db8:5::", "2001:db8:5:0:ffff:ffff:ffff:ffff"), "2001:db8:5::7");
+        check(("fe80::", "febf:ffff:ffff:ffff:ffff:ffff:ffff:ffff"), "fe80::7");
     }
 }

@@ -106,6 +106,23 @@ fn neighbours_have_to_find_each_other() {
     check("icmpv6 type 135 limit rate 1/second accept\ntcp dport 22 accept", "tcp", "open");
 }
 
+/// Whom this host does not answer cannot find it, but for those who know it already.
+#[test]
+fn neighbours_have_to_be_answered() {
+    let check = |rules: &str, expect| {
+        let chain = "chain output {\ntype filter hook output priority 0; policy accept;";
+        let table = format!("table inet filter {{\n{chain}\n{rules}\n}}\n}}\n");
+        check(&table, ("tcp", "[::]:22"), ["open", expect]);
+    };
+    let guess = "unknown none..::/0 Mixed";
+    check("icmpv6 type 136 drop", guess);
+    check("meta l4proto ipv6-icmp drop", guess);
+    check("ct state untracked drop", guess);
+    check("icmpv6 type 136 oifname lo drop", "open");
+    check("icmpv6 type 135 drop", "open");
+    check("icmpv6 type 136 limit rate 1/second drop", "open");
+}
+
 #[test]
 fn what_is_not_certain_is_not_said_to_be() {
     check(

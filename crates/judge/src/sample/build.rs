@@ -5,10 +5,10 @@ use std::net::IpAddr;
 use facts::{
     Address, AddressFilter, Answer, AttachPoint, Attached, Boot, Cgroup, CgroupId, CgroupPoint,
     CgroupProgram, CgroupPrograms, Collector, Container, ContainerEngine, DefaultTarget, Endpoint,
-    Evidence, Executable, Family, Gap, Holder, HolderMethod, Host, IfIndex, Inode, KernelOwner,
-    Kind, Link, NetNamespace, NetnsId, NftablesDump, OtherNetns, Package, Part, Pid, Port, Process,
-    Protocol, PublishedPort, Pull, PullKind, Question, Queue, Remedy, RulesetDump, RulesetText,
-    Snapshot, Socket, State, SystemdUnit, Uid, UnitFile, UnitLoad, User,
+    Evidence, Executable, Family, Gap, Holder, HolderMethod, Host, IfIndex, Inode, IptablesBackend,
+    KernelOwner, Kind, Link, NetNamespace, NetnsId, NftablesDump, OtherNetns, Package, Part, Pid,
+    Port, Process, Protocol, PublishedPort, Pull, PullKind, Question, Queue, Remedy, RulesetDump,
+    RulesetText, Snapshot, Socket, State, SystemdUnit, Uid, UnitFile, UnitLoad, User,
 };
 
 use super::routing;
@@ -37,6 +37,7 @@ pub struct Sample {
     netns: NetnsId,
     root: bool,
     connected: bool,
+    iptables: Option<IptablesBackend>,
 }
 
 impl Default for Sample {
@@ -67,6 +68,7 @@ impl Sample {
             netns: HOST,
             root: true,
             connected: false,
+            iptables: None,
         };
         new.namespace(HOST.0, &[], Some(1));
         new.link(1, "lo").link(2, "eth0");
@@ -200,6 +202,12 @@ impl Sample {
             let (name, text) = (name.to_owned(), text.to_owned());
             value(&mut namespace.ruleset).texts.push(RulesetText { name, text });
         }
+        self
+    }
+
+    /// To which backend the host's commands of iptables speak.
+    pub fn iptables(&mut self, backend: IptablesBackend) -> &mut Self {
+        self.iptables = Some(backend);
         self
     }
 
@@ -486,6 +494,8 @@ impl Sample {
             os: "Debian GNU/Linux 12 (bookworm)".to_owned(),
             kernel: "6.1.0-18-amd64".to_owned(),
             machine: "x86_64".to_owned(),
+            iptables: self.iptables,
+            ip6tables: self.iptables,
         };
         let mut snapshot = Snapshot::new(collector, host);
         let denied = Gap::new(

@@ -146,6 +146,11 @@ impl Arrivals {
         Ok(own)
     }
 
+    /// The diagrams, all of the packets, and the interfaces.
+    pub(super) fn into_parts(self) -> (Arena, Diagram, Interfaces) {
+        (self.arena, self.details, self.interfaces)
+    }
+
     /// Whether packets with this leaf of [`Self::details`] may be accepted. Where the protocol needs a
     /// reply, only if that gets out.
     #[must_use]

@@ -64,6 +64,21 @@ pub struct Silence {
     /// sends over IPv6 gets out. Otherwise who is known already can be answered, and who knows this
     /// host already can send to it.
     pub complete: bool,
+    /// Which messages are dropped.
+    pub dropped: Dropped,
+}
+
+/// Which messages of neighbour discovery are dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dropped {
+    /// Those of neighbours that look for this host.
+    Arriving,
+    /// Those by which this host answers them.
+    Sent,
+    /// Both.
+    Both,
+    /// That could not be found out.
+    NotKnown,
 }
 
 impl World {

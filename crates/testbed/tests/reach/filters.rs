@@ -1,6 +1,10 @@
 //! Filters written by hand, in every kind of table.
 
-use crate::scene::{Scene, expect};
+use std::net::SocketAddr;
+
+use testbed::Reply;
+
+use crate::scene::{LIMIT, Scene, Wire, expect};
 
 #[test]
 fn no_filter() {
@@ -121,6 +125,26 @@ fn neighbour_discovery_that_is_dropped() {
         expect("[::]:22 ipv6 blocked", ""),
         expect("[::]:82 ipv6 blocked", ""),
     ]);
+}
+
+/// Who is not answered cannot find this host, and who knows it already can speak to it all the same.
+#[test]
+fn neighbour_discovery_that_is_not_sent() {
+    let mut scene = Scene::boot("nd-out");
+    let to = SocketAddr::new(scene.address(Wire::V6), 22);
+    assert_eq!(scene.first().connect(to, LIMIT).unwrap(), Reply::Connected);
+    scene.run("ip6tables -A OUTPUT -p icmpv6 -j DROP");
+    assert_eq!(scene.client().connect(to, LIMIT).unwrap(), Reply::Unreachable);
+    assert_eq!(scene.first().connect(to, LIMIT).unwrap(), Reply::Connected);
+    let listing = scene.check(&[
+        expect("[::]:22 ipv4 open", ""),
+        expect("[::]:22 ipv6 unknown", ""),
+        expect("[::]:82 ipv6 unknown", ""),
+    ]);
+    let findings = listing.json["findings"].as_array().unwrap();
+    let found = findings.iter().find(|f| f["id"] == "neighbour-discovery-blocked");
+    let text = found.unwrap_or_else(|| panic!("{findings:#?}"))["text"].as_str().unwrap();
+    assert!(text.contains("that this host sends on host0"), "{text}");
 }
 
 /// 58 is the number of the protocol ICMPv6, and no port.

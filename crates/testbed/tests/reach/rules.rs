@@ -121,3 +121,22 @@ fn a_drop_that_nothing_comes_to() {
     let row = listing.one("tcp", "::", Some(22));
     scene.try_all(to, Wire::V4, &row.0["ipv4"]);
 }
+
+/// Rules of the older iptables, where `iptables` is the command of the other backend.
+#[test]
+fn rules_that_iptables_does_not_show() {
+    let scene = Scene::boot("hidden");
+    let set =
+        |backend: &str| format!("update-alternatives --set iptables /usr/sbin/iptables-{backend}");
+    scene.run(&set("nft"));
+    scene.run("iptables-legacy -A INPUT -p tcp --dport 80 -j DROP");
+    assert!(!scene.run("iptables -S").contains("80"));
+    let listing = scene.check(&[expect("[::]:80 ipv4 blocked", "")]);
+    let hidden = told(&listing, "hidden-rules", "packet filter");
+    assert_eq!(hidden.len(), 1, "{:#}", listing.json["findings"]);
+    assert!(hidden[0].starts_with("1 rule of the older iptables (ip filter)"), "{hidden:?}");
+    scene.run(&set("legacy"));
+    assert!(scene.run("iptables -S").contains("80"));
+    let listing = scene.check(&[expect("[::]:80 ipv4 blocked", "")]);
+    assert_eq!(told(&listing, "hidden-rules", "packet filter"), [""; 0]);
+}

@@ -16,7 +16,7 @@ use crate::seen::{AGENT, BINARY, Seen, WHYOPEN};
 
 /// How long a connection may take. A drop is one that takes longer; neighbour discovery without an
 /// answer takes three seconds to fail.
-const LIMIT: Duration = Duration::from_secs(5);
+pub(crate) const LIMIT: Duration = Duration::from_secs(5);
 
 /// A host with listeners, and clients beside it.
 pub(crate) struct Scene {
@@ -53,6 +53,11 @@ impl Scene {
         let mut scene = Self { clients: Vec::new(), seen, number };
         scene.client();
         scene
+    }
+
+    /// The client that was there first.
+    pub(crate) fn first(&self) -> &Client {
+        &self.clients.first().unwrap().client
     }
 
     /// Puts a further client on the link.
