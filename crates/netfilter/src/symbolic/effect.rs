@@ -294,34 +294,41 @@ impl Engine<'_> {
         let max = self.family.max_address();
         let sources = self.arena.ranges(sources, Field::SOURCE, max, has);
         let ports = self.arena.ranges(ports, Field::DPORT, 0xffff, has).intersection(&asked.ports);
-        let kept_out = |leaf: Leaf| !leaf.is_empty() && !leaf.meets(ACCEPT);
         let come = self.arena.restrict(new, PROBE, 2 * number + 1)?;
+        let come = self
+            .arena
+            .map_leaves(come, |leaf| if leaf.meets(REACHED) { Leaf::IN } else { Leaf::EMPTY })?;
         let new = self.arena.restrict(new, PROBE, 0)?;
-        let found = self.arena.intersection(matched, new)?;
-        effect.let_in = self.packet(asked, found, |leaf| leaf == ACCEPT);
-        effect.kept_out = if effect.meets_new {
-            let come = self.arena.map_leaves(come, |leaf| {
-                if leaf.meets(REACHED) { Leaf::IN } else { Leaf::EMPTY }
-            })?;
-            let found = self.arena.intersection(come, new)?;
-            self.packet(asked, found, kept_out)
-        } else {
-            self.packet(asked, found, kept_out)
-        };
+        let matched = self.plain(matched, new)?;
+        effect.let_in = self.packet(asked, matched, |leaf| leaf == ACCEPT);
+        let refused = if effect.meets_new { self.plain(come, new)? } else { matched };
+        effect.kept_out =
+            self.packet(asked, refused, |leaf| !leaf.is_empty() && !leaf.meets(ACCEPT));
         let others = sources.complement(max);
         for (field, values) in [(Field::SOURCE, &others), (Field::DPORT, &ports)] {
             let guard = self.arena.field_in(field, values, Leaf::IN, Leaf::EMPTY)?;
             of_port = self.arena.intersection(guard, of_port)?;
         }
-        let found = self.arena.intersection(of_port, new)?;
-        effect.other = self.packet(asked, found, |leaf| leaf == ACCEPT);
+        let of_port = self.plain(of_port, new)?;
+        effect.other = self.packet(asked, of_port, |leaf| leaf == ACCEPT);
         let certain = self
             .arena
-            .map_leaves(found, |leaf| if leaf == ACCEPT { Leaf::IN } else { Leaf::EMPTY })?;
+            .map_leaves(of_port, |leaf| if leaf == ACCEPT { Leaf::IN } else { Leaf::EMPTY })?;
         let certain = self.arena.keep(certain, |field| field == Field::SOURCE)?;
         let certain = self.arena.ranges(certain, Field::SOURCE, max, has);
         effect.others_let_in = percent(&certain, &others);
         Ok(())
+    }
+
+    /// Of these packets those without marks and translations, whatever is not understood of them.
+    fn plain(&mut self, these: Diagram, new: Diagram) -> Result<Diagram, Exceeded> {
+        let mut found = self.arena.intersection(these, new)?;
+        found = self.arrive(found)?;
+        for field in [Field::MARK, Field::CT_MARK, Field::CT_STATUS] {
+            found = self.arena.restrict(found, field, 0)?;
+        }
+        let doubts = self.doubts.fields();
+        self.arena.keep(found, |field| !doubts.contains(&field))
     }
 
     /// The first packet with a wanted leaf.
