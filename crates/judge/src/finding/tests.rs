@@ -216,9 +216,9 @@ fn a_protocol_is_no_port() {
     let drop = "-A INPUT -p tcp --dport 58 -j DROP";
     let table =
         |rules: &str| format!("# ip6tables\n*filter\n:INPUT ACCEPT [0:0]\n{rules}\nCOMMIT\n");
-    let told = "medium rule-without-effect icmp6: ip6 filter INPUT six:4: -A INPUT -p tcp --dport \
-                58 -j DROP does nothing: 58 is the number of the protocol icmp6 and no port, and \
-                nothing listens on such a port; raw socket receives as before";
+    let told = "medium rule-without-effect icmp6: the rule \"-A INPUT -p tcp --dport 58 -j DROP\" \
+                (ip6 filter INPUT six:4) does nothing: 58 is the number of the protocol ICMPv6 and \
+                no port, nothing listens on such a port, and a raw socket receives as before";
     check_rules(&[("six", &table(drop))], &[raw], &[told]);
     check_rules(&[("six", &table(drop))], &[], &[]);
     check_rules(&[("six", &table(drop))], &[raw, ("tcp", "[::]:58")], &[]);
@@ -235,32 +235,31 @@ fn rules_that_decide_nothing() {
     check("tcp dport 22 accept\ntcp dport 23 drop", &[]);
     check(
         "tcp dport 22 accept\nip saddr 10.0.0.0/8 tcp dport 22 drop",
-        &[
-            "medium rule-without-effect tcp/22: inet f input a.nft:6: ip saddr 10.0.0.0/8 tcp dport \
-           22 drop keeps nothing out: what it matches is let in before it, by inet f input a.nft:5: \
-           tcp dport 22 accept",
-        ],
+        &["medium rule-without-effect tcp/22: the rule \"ip saddr 10.0.0.0/8 tcp dport 22 drop\" \
+             (inet f input a.nft:6) keeps nothing out: \"tcp dport 22 accept\" (inet f input a.nft:5) \
+             lets in before it what it matches"],
     );
     check("ip saddr 10.0.0.0/8 tcp dport 22 drop\ntcp dport 22 accept", &[]);
     check(
         "ip saddr 10.0.0.0/8 tcp dport 22 accept\ntcp dport 22 accept",
         &[
-            "medium rule-without-effect tcp/22: inet f input a.nft:5: ip saddr 10.0.0.0/8 tcp dport \
-           22 accept restricts nothing: others are let in as well, by inet f input a.nft:6: tcp \
-           dport 22 accept",
+            "medium rule-without-effect tcp/22: the rule \"ip saddr 10.0.0.0/8 tcp dport 22 accept\" \
+             (inet f input a.nft:5) restricts nothing: \"tcp dport 22 accept\" (inet f input a.nft:6) \
+             lets in others as well",
         ],
     );
     check(
         "tcp dport 22 drop\ntcp dport 22 accept",
-        &["low rule-without-effect tcp/22: inet f input a.nft:6: tcp dport 22 accept lets nobody \
-           in: inet f input a.nft:5: tcp dport 22 drop keeps out what it accepts"],
+        &[
+            "low rule-without-effect tcp/22: the rule \"tcp dport 22 accept\" (inet f input a.nft:6) lets \
+           nobody in: \"tcp dport 22 drop\" (inet f input a.nft:5) keeps out what it accepts",
+        ],
     );
     check(
         "tcp dport 22 ip saddr 10.0.0.0/8 ip saddr 192.0.2.0/24 accept",
-        &[
-            "low rule-without-effect tcp/22: inet f input a.nft:5: tcp dport 22 ip saddr 10.0.0.0/8 \
-           ip saddr 192.0.2.0/24 accept matches no packet: its conditions exclude each other",
-        ],
+        &["low rule-without-effect tcp/22: the rule \"tcp dport 22 ip saddr 10.0.0.0/8 ip saddr \
+             192.0.2.0/24 accept\" (inet f input a.nft:5) matches no packet: its conditions exclude \
+             each other"],
     );
     // What more than that is not proven.
     check("limit rate 1/second accept\ntcp dport 22 drop\ntcp dport 22 accept", &[]);
@@ -275,8 +274,8 @@ fn rules_that_decide_nothing() {
 fn a_later_chain_keeps_out() {
     let early = "table inet a {\nchain early {\ntype filter hook input priority -10; policy accept;\n\
                  tcp dport 80 accept\n}\n}\n";
-    let told = "low rule-without-effect tcp/80: inet a early early.nft:4: tcp dport 80 accept lets \
-                nobody in: the policy of inet f input keeps out what it accepts";
+    let told = "low rule-without-effect tcp/80: the rule \"tcp dport 80 accept\" (inet a early \
+                early.nft:4) lets nobody in: the policy of inet f input keeps out what it accepts";
     let sockets = [("tcp", "0.0.0.0:22"), ("tcp", "0.0.0.0:80")];
     let late = both("drop", "iif lo accept\nct state established accept\ntcp dport 22 accept");
     check_rules(&[("early.nft", early), ("late.nft", &late)], &sockets, &[told]);
@@ -309,8 +308,8 @@ fn rules_of_engines() {
     };
     let dns = [("udp", "0.0.0.0:53")];
     check_rules(&[("a", &table("NETAVARK_INPUT"))], &dns, &[]);
-    let told = "medium rule-without-effect udp/53: ip filter mine a:5: -A mine -s 10.89.0.0/24 -p \
-                udp -m udp --dport 53 -j ACCEPT restricts nothing: others are let in as well, by the \
-                policy of ip filter INPUT";
+    let told = "medium rule-without-effect udp/53: the rule \"-A mine -s 10.89.0.0/24 -p udp -m udp \
+                --dport 53 -j ACCEPT\" (ip filter mine a:5) restricts nothing: the policy of ip filter \
+                INPUT lets in others as well";
     check_rules(&[("a", &table("mine"))], &dns, &[told]);
 }

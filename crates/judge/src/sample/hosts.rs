@@ -1,9 +1,9 @@
 //! The hosts.
 
 use facts::{
-    Answer, ConfiguredListener, ConfiguredPort, Gap, IfIndex, ListenLine, PackageUse, Part, Place,
-    Port, Profile, Protocol, PullKind, Question, Queue, Remedy, RestartPolicy, Snapshot, State,
-    Trigger, TriggerKind, Uid,
+    Answer, ConfiguredListener, ConfiguredPort, Gap, IfIndex, IptablesBackend, ListenLine,
+    PackageUse, Part, Place, Port, Profile, Protocol, PullKind, Question, Queue, Remedy,
+    RestartPolicy, Snapshot, State, Trigger, TriggerKind, Uid,
 };
 
 use super::Sample;
@@ -31,6 +31,7 @@ pub fn all() -> Vec<(&'static str, Snapshot)> {
         ("connected", connected()),
         ("by_hand", by_hand()),
         ("moving", moving()),
+        ("in_vain", in_vain()),
         ("empty", Sample::new().build()),
     ]
 }
@@ -349,6 +350,38 @@ fn hostile() -> Snapshot {
     host.bind("tcp", "0.0.0.0:7402", &[(1300, 4)]).queue = Queue { now: 2, max: 1 };
     host.namespace(4_026_532_400, &["n\u{9b}31m\r\ns"], None);
     host.bind("tcp", "[2001:db8:aaaa:bbbb:cccc:dddd:eeee:ffff]:7403", &[(1301, 4)]);
+    host.build()
+}
+
+/// Rules that do nothing of what they were written for, and some that iptables does not show.
+fn in_vain() -> Snapshot {
+    let mut host = Sample::new();
+    host.process(500, 1, "NetworkManager", 0, "/system.slice/NetworkManager.service");
+    host.process(700, 1, "sshd", 0, "/system.slice/ssh.service");
+    host.process(800, 1, "exporter", 0, "/system.slice/node-exporter.service");
+    host.process(900, 1, "nginx", 0, "/system.slice/nginx.service");
+    host.bind("icmp6", "[::]:0", &[(500, 24)]);
+    host.bind("tcp", "[::]:22", &[(700, 3)]);
+    host.bind("tcp", "[::]:80", &[(900, 6)]);
+    host.bind("tcp", "[::]:9100", &[(800, 3)]);
+    host.iptables(IptablesBackend::Nft);
+    host.ruleset(
+        "early",
+        "table inet early {\nchain input {\ntype filter hook input priority -10; policy accept;\n\
+         tcp dport 80 accept\n}\n}\n",
+    );
+    host.ruleset(
+        "main",
+        "table inet main {\nchain input {\ntype filter hook input priority 0; policy drop;\n\
+         ct state established,related accept\niif lo accept\ntcp dport 58 drop\n\
+         meta l4proto ipv6-icmp accept\ntcp dport 22 accept\ntcp dport 22 drop\n\
+         ip saddr 10.0.0.0/8 tcp dport 9100 accept\ntcp dport 9100 accept\n\
+         tcp dport 8080 accept\n}\n}\n",
+    );
+    host.ruleset(
+        "iptables-legacy",
+        "*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -p tcp --dport 23 -j DROP\nCOMMIT\n",
+    );
     host.build()
 }
 

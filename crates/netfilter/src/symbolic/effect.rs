@@ -320,15 +320,20 @@ impl Engine<'_> {
         Ok(())
     }
 
-    /// Of these packets those without marks and translations, whatever is not understood of them.
+    /// Of these packets those without marks and translations, and all that may become of each,
+    /// whatever is not understood.
     fn plain(&mut self, these: Diagram, new: Diagram) -> Result<Diagram, Exceeded> {
-        let mut found = self.arena.intersection(these, new)?;
-        found = self.arrive(found)?;
-        for field in [Field::MARK, Field::CT_MARK, Field::CT_STATUS] {
-            found = self.arena.restrict(found, field, 0)?;
-        }
         let doubts = self.doubts.fields();
-        self.arena.keep(found, |field| !doubts.contains(&field))
+        let mut both = [these, new];
+        for diagram in &mut both {
+            *diagram = self.arrive(*diagram)?;
+            for field in [Field::MARK, Field::CT_MARK, Field::CT_STATUS] {
+                *diagram = self.arena.restrict(*diagram, field, 0)?;
+            }
+            *diagram = self.arena.keep(*diagram, |field| !doubts.contains(&field))?;
+        }
+        let [these, new] = both;
+        self.arena.intersection(these, new)
     }
 
     /// The first packet with a wanted leaf.

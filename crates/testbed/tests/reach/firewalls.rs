@@ -83,9 +83,20 @@ impl Walled {
         for part in expect {
             assert!(found.iter().any(|text| text.contains(part)), "{part}: {found:#?}");
         }
+        self.has_no_rule_in_vain();
         let world = World::of(&namespace);
         assert!(world.doubts().is_empty(), "{:#?}", world.doubts());
         (world, ruleset)
+    }
+
+    /// Fails if one of the rules is said to be without effect: what a firewall adds beside what it was
+    /// told is meant so.
+    #[track_caller]
+    fn has_no_rule_in_vain(&self) {
+        let listing = self.seen.list();
+        let findings = listing.json["findings"].as_array().expect("findings");
+        let said: Vec<_> = findings.iter().filter(|f| f["id"] == "rule-without-effect").collect();
+        assert!(said.is_empty(), "{said:#?}");
     }
 
     /// Asks about each port over both families, and connects. Where the answer is `None`, the rules

@@ -10,13 +10,13 @@ use super::named;
 /// A rule or policy, as a reader finds it again.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Decides {
-    /// `inet filter input handle 7: tcp dport 22 accept`, `the policy of inet filter input`.
+    /// `"tcp dport 22 accept" (inet filter input handle 7)`, `the policy of inet filter input`.
     pub(super) text: String,
     /// Whether it is a policy.
     pub(super) is_policy: bool,
 }
 
-/// `inet filter input handle 7: tcp dport 22 accept`.
+/// `"tcp dport 22 accept" (inet filter input handle 7)`.
 pub(super) fn text(ruleset: &Ruleset, at: RuleAt) -> Option<String> {
     let table = ruleset.tables.get(at.table)?;
     let chain = table.chains.get(at.chain)?;
@@ -26,8 +26,8 @@ pub(super) fn text(ruleset: &Ruleset, at: RuleAt) -> Option<String> {
 
 fn rule_text(chain: &str, place: &Place, text: &str) -> String {
     match place.handle {
-        Some(handle) => format!("{chain} handle {handle}: {text}"),
-        None => format!("{chain} {place}: {text}"),
+        Some(handle) => format!("\"{text}\" ({chain} handle {handle})"),
+        None => format!("\"{text}\" ({chain} {place})"),
     }
 }
 

@@ -1,7 +1,7 @@
 //! A rule about a port whose number is that of a protocol: 58 is ICMPv6 and has no ports. Who reads
 //! `raw6 :::58` as a listener on port 58 writes a rule for it that does nothing.
 
-use facts::{Family, Kind};
+use facts::{Family, Kind, Protocol};
 use netfilter::ir::Hook;
 use packet_set::RangeSet;
 
@@ -45,8 +45,8 @@ pub(super) fn find(
         let Some(text) = decider::text(&home.ruleset, rule.at) else { continue };
         let holder = judgement.holders(row).next();
         let whose = holder.and_then(|holder| holder.comm().map(|comm| format!("{comm}'s ")));
-        let (whose, protocol) = (whose.unwrap_or_default(), row.socket.protocol);
-        let number = protocol.0;
+        let (whose, number) = (whose.unwrap_or("a ".to_owned()), row.socket.protocol.0);
+        let protocol = name(row.socket.protocol);
         let more: Vec<usize> = rows.map(Row::at).collect();
         found.push(Finding {
             id: "rule-without-effect",
@@ -54,8 +54,8 @@ pub(super) fn find(
             rows: [vec![row.at()], more].concat(),
             subject: super::super::subject(judgement, row),
             text: format!(
-                "{text} does nothing: {number} is the number of the protocol {protocol} and no \
-                 port, and nothing listens on such a port; {whose}raw socket {}",
+                "the rule {text} does nothing: {number} is the number of the protocol {protocol} \
+                 and no port, nothing listens on such a port, and {whose}raw socket {}",
                 match rule.does {
                     Does::KeepOut => "receives as before",
                     Does::Accept => "still gets nothing",
@@ -88,6 +88,15 @@ fn is_a_port(judgement: &Judgement<'_>, namespace: usize, rule: &Named) -> bool 
             .any(|entry| entry.namespace == namespace && rule.names(entry.protocol, entry.port))
     };
     !listed || judgement.rows.iter().any(row) || translated()
+}
+
+/// A protocol as people write it.
+fn name(protocol: Protocol) -> String {
+    match protocol {
+        Protocol::ICMP => "ICMP".to_owned(),
+        Protocol::ICMPV6 => "ICMPv6".to_owned(),
+        other => other.to_string(),
+    }
 }
 
 fn action(does: Does, number: u16) -> String {

@@ -75,22 +75,24 @@ fn finding(view: &View<'_, '_>, kind: &Kind, rules: &[&Named]) -> Option<Finding
     let (severity, text, action) = match kind {
         Kind::Contradictory => (
             Severity::Low,
-            format!("{rule}{more} matches no packet: its conditions exclude each other"),
+            format!("the rule {rule}{more} matches no packet: its conditions exclude each other"),
             "write one rule for each, or take it out".to_owned(),
         ),
         Kind::LetInBefore(by) => (
             Severity::Medium,
-            format!("{rule}{more} keeps nothing out: what it matches is let in before it, by {by}"),
+            format!(
+                "the rule {rule}{more} keeps nothing out: {by} lets in before it what it matches"
+            ),
             "move it before that one, or take one of the two out".to_owned(),
         ),
         Kind::KeptOut(by) => (
             Severity::Low,
-            format!("{rule}{more} lets nobody in: {by} keeps out what it accepts"),
+            format!("the rule {rule}{more} lets nobody in: {by} keeps out what it accepts"),
             "let it in there too, or take this rule out".to_owned(),
         ),
         Kind::OthersToo(by) => (
             Severity::Medium,
-            format!("{rule}{more} restricts nothing: others are let in as well, by {by}"),
+            format!("the rule {rule}{more} restricts nothing: {by} lets in others as well"),
             "if only these are meant, take the wider one out; else this rule is not needed"
                 .to_owned(),
         ),
