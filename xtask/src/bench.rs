@@ -1,4 +1,5 @@
-//! What a look at a busy host costs, whyopen's and its peers', in one run on the same host.
+//! What a look at a busy host costs, whyopen's and its peers', in one run on the same host. The peer
+//! of the view of settings is `sysctl -a`, which knows their values and nothing else of them.
 //!
 //! Costs are processor time (user and system) and peak memory, as the kernel accounts them to the
 //! process. Ratios between programs of one run are what counts: the numbers themselves are of one
@@ -61,6 +62,8 @@ const LOOKS: &[Look] = &[
     look("lsof -nP -i", &["lsof", "-nP", "-i"]),
     look("whyopen", &["whyopen", "-a", "--sockets-only", "--this-netns"]),
     look("whyopen, whole screen", &["whyopen", "--this-netns"]),
+    look("sysctl -a", &["sysctl", "-a"]),
+    look("whyopen settings", &["whyopen", "settings", "--this-netns"]),
     look("whyopen, JSON", &["whyopen", "-a", "-o", "json", "--sockets-only", "--this-netns"]),
     look("whyopen, no BPF", &["whyopen", "-a", "--no-bpf", "--sockets-only", "--this-netns"]),
     Look {

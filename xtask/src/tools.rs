@@ -32,6 +32,7 @@ const TOOLS: &[Tool] = &[
     tool("qemu-system-x86_64", "qemu-system-x86", "the emulated kernel"),
     tool("setpriv", "util-linux", "tests without privileges"),
     tool("ss", "iproute2", "tests that compare with ss, and the benchmark"),
+    tool("sysctl", "procps", "test networks, and the benchmark"),
     tool("systemctl", "systemd", "the image of the test hosts"),
     tool("systemd-nspawn", "systemd-container", "test hosts"),
     tool("timeout", "coreutils", "test hosts and networks"),

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use collect::settings::Depth;
 use collect::{Details, Method, Request};
 use facts::{Pid, Question, Snapshot};
 
@@ -16,6 +15,7 @@ pub(crate) fn snapshot(flags: ReadFlags, all: bool) -> Snapshot {
         all,
         this_netns_only: flags.this_netns,
         sockets_only: flags.sockets_only,
+        settings: false,
         method: if flags.no_bpf { Method::Proc } else { Method::Fastest },
     })
 }
@@ -27,9 +27,14 @@ pub(crate) fn details(snapshot: &mut Snapshot, pids: &[Pid], with_args: bool) {
 
 /// Reads the host with everything that configures its settings.
 pub(crate) fn with_settings(flags: ReadFlags) -> Snapshot {
-    let mut snapshot = snapshot(flags, false);
-    (snapshot.configuration, snapshot.kernel_state) = collect::settings::surroundings(Depth::All);
-    snapshot
+    collect::snapshot(Request {
+        connected: false,
+        all: false,
+        this_netns_only: flags.this_netns,
+        sockets_only: false,
+        settings: true,
+        method: if flags.no_bpf { Method::Proc } else { Method::Fastest },
+    })
 }
 
 /// Adds what the host answers to questions about its services.

@@ -41,7 +41,7 @@ pub(crate) fn settings(flags: &SettingsFlags) -> anyhow::Result<Outcome> {
                 note: Text::seconds(started.elapsed()),
             };
             match only {
-                Some(ledgers) => text::ledgers(&mut out, ledgers, &view)?,
+                Some(ledgers) => text::ledgers(&mut out, &judged, ledgers, &view)?,
                 None => text::settings(&mut out, &judged, &gaps, &view)?,
             }
         }
@@ -79,6 +79,10 @@ fn named<'s>(settings: &'s Settings<'_>, words: &[String]) -> (Vec<&'s Ledger>, 
             all_found = false;
             let mut line = Text::host(word);
             line.push(": no setting that is known has this name");
+            let near = settings.nearest(word);
+            if !near.is_empty() {
+                line.push("; did you mean ").push_host(&near.join(", or ")).push("?");
+            }
             exit::complain(&line);
         }
         ledgers.extend(found);

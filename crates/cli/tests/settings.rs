@@ -181,6 +181,35 @@ fn what_is_not_known_of_modules_is_no_verdict() {
     assert_eq!(iptables(&tree.json())["verdict"], "survives");
 }
 
+#[test]
+fn thousands_of_lines_take_no_long_time() {
+    let mut lines: Vec<String> = (0..30_000).map(|n| format!("net.ipv4.x{n} = {n}\n")).collect();
+    lines.extend((0..3_000).map(|n| format!("net.ipv4.conf.*.x{n} = 1\nodd\n")));
+    let tree = systemd(&[("/etc/sysctl.d/1.conf", &lines.concat())]);
+    let json = tree.json();
+    assert_eq!(json["settings"].as_array().unwrap().len(), 30_000);
+    assert_eq!(json["findings"].as_array().unwrap().len(), 1, "{:#}", json["findings"]);
+}
+
+#[test]
+fn modes_of_apparmor() {
+    let tree = systemd(&[
+        ("/sys/module/apparmor/parameters/enabled", "Y\n"),
+        ("/sys/kernel/security/apparmor/profiles", "/usr/sbin/x (enforce)\ny (complain)\n"),
+        (
+            "/var/log/audit/audit.log",
+            "type=AVC msg=audit(1:2): apparmor=\"DENIED\" operation=\"capable\" profile=\"x\" pid=1 \
+             comm=\"named\" capability=10 capname=\"net_bind_service\"\n",
+        ),
+    ]);
+    let json = tree.json();
+    let profiles = &json["apparmor_profiles"];
+    assert_eq!((&profiles["enforced"], &profiles["complaining"]), (&1.into(), &1.into()));
+    assert_eq!(json["denial_logs"][0], "/var/log/audit/audit.log");
+    let found = finding(&json, "denied").unwrap();
+    assert!(found["text"].as_str().unwrap().contains("net_bind_service to named"), "{found:#}");
+}
+
 /// A host with systemd and these files.
 fn systemd(files: &[(&str, &str)]) -> Tree {
     let tree = Tree::new(files);
@@ -211,6 +240,8 @@ fn a_boot_and_sysctl_system_differ() {
     let found = setting(&json, "net.ipv4.conf.all.rp_filter");
     assert_eq!(found["after_boot"], "0", "{found:#}");
     assert_eq!(found["sources"][0]["effect"], "read by sysctl --system, not at boot");
+    let found = finding(&json, "not-read-at-boot").unwrap();
+    assert_eq!(found["lines"][0]["file"], "/etc/sysctl.d/99-zz-local.conf");
 }
 
 #[test]
@@ -238,6 +269,198 @@ fn a_module_that_comes_later() {
     check("/etc/udev/rules.d/1.rules", rule, "1000000".into());
     check("/etc/systemd/system/sysinit.target.wants/nftables.service", "", Value::Null);
     check("/etc/modprobe.d/x.conf", "options nf_conntrack hashsize=262144\n", "2097152".into());
+}
+
+#[test]
+fn a_module_that_sets_its_settings_itself() {
+    let tree = systemd(&[
+        ("/etc/sysctl.d/1.conf", "net.netfilter.nf_conntrack_max = 1000000\n"),
+        (
+            "/etc/modprobe.d/x.conf",
+            "install nf_conntrack /sbin/modprobe --ignore-install nf_conntrack && \
+             /sbin/sysctl -w net.netfilter.nf_conntrack_max=500000\n",
+        ),
+        ("/proc/sys/net/netfilter/nf_conntrack_max", "500000\n"),
+        ("/proc/modules", "nf_conntrack 1 1 - Live 0\n"),
+        ("/proc/meminfo", "MemTotal: 2000000 kB\n"),
+    ]);
+    let found = setting(&tree.json(), MAX).clone();
+    assert_eq!(
+        (&found["after_boot"], &found["owner"]),
+        (&"500000".into(), &"module option".into())
+    );
+    // Loaded early, the files of sysctl.d come after it.
+    tree.write("/etc/modules-load.d/x.conf", "nf_conntrack\n");
+    assert_eq!(setting(&tree.json(), MAX)["after_boot"], "1000000");
+}
+
+#[test]
+fn the_command_line_and_options_of_ipv6() {
+    let tree = systemd(&[
+        ("/proc/cmdline", "ro sysctl.net.ipv4.ip_forward=1 ipv6.disable_ipv6=1\n"),
+        ("/proc/sys/net/ipv4/ip_forward", "1\n"),
+        ("/proc/sys/net/ipv6/conf/all/disable_ipv6", "0\n"),
+        ("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1\n"),
+        ("/proc/sys/net/ipv6/conf/eth0/disable_ipv6", "1\n"),
+    ]);
+    let json = tree.json();
+    let after = |json: &Value, key: &str| setting(json, key)["after_boot"].clone();
+    assert_eq!(after(&json, "net.ipv4.ip_forward"), "1");
+    assert_eq!(setting(&json, "net.ipv4.ip_forward")["owner"], "kernel command line");
+    // Of `all` it says nothing (addrconf_init_net).
+    assert_eq!(after(&json, "net.ipv6.conf.all.disable_ipv6"), "0");
+    assert_eq!(after(&json, "net.ipv6.conf.eth0.disable_ipv6"), "1");
+    tree.write("/proc/cmdline", "ipv6.disable=1\n");
+    let json = tree.json();
+    let found = setting(&json, "net.ipv6.conf.eth0.disable_ipv6");
+    assert_eq!(found["after_boot"], Value::Null);
+    assert_eq!(found["because"], "there is no IPv6 after a boot: /proc/cmdline line 1");
+}
+
+const TEMPORARY: &str = "net.ipv6.conf.eth0.use_tempaddr";
+
+/// What is said of temporary addresses where these files configure eth0: value after a boot, and
+/// file and line of the source.
+#[track_caller]
+fn temporary(files: &[(&str, &str)], after: &str, file: &str, line: u32) -> Tree {
+    let tree = systemd(files);
+    let found = setting(&tree.json(), TEMPORARY).clone();
+    assert_eq!(found["after_boot"], after, "{found:#}");
+    let sources = found["sources"].as_array().unwrap();
+    let source = sources.last().unwrap_or_else(|| panic!("{found:#}"));
+    assert_eq!((&source["file"], &source["line"]), (&file.into(), &line.into()), "{found:#}");
+    tree
+}
+
+#[test]
+fn who_configures_an_interface_of_another_host() {
+    let netplan = "network:\n  version: 2\n  ethernets:\n    eth0:\n      dhcp4: true\n      \
+                   ipv6-privacy: true\n";
+    temporary(&[("/etc/netplan/50-x.yaml", netplan)], "2", "/etc/netplan/50-x.yaml", 6);
+    // A later file goes before it, and one in /run takes the place of that of its name.
+    let off = netplan.replace("true\n", "false\n");
+    temporary(
+        &[("/etc/netplan/50-x.yaml", netplan), ("/etc/netplan/60-y.yaml", &off)],
+        "0",
+        "/etc/netplan/60-y.yaml",
+        6,
+    );
+    temporary(
+        &[("/etc/netplan/50-x.yaml", netplan), ("/run/netplan/50-x.yaml", &off)],
+        "0",
+        "/run/netplan/50-x.yaml",
+        6,
+    );
+    // What netplan made of it leads back to it.
+    let made = "/run/NetworkManager/system-connections/netplan-eth0.nmconnection";
+    let profile = "[connection]\nid=netplan-eth0\nuuid=1\ninterface-name=eth0\n[ipv6]\n\
+                   method=auto\nip6-privacy=2\n";
+    let enabled = "/etc/systemd/system/multi-user.target.wants/NetworkManager.service";
+    let tree = temporary(
+        &[("/etc/NetworkManager/system-connections/x", profile), (enabled, "")],
+        "2",
+        "/etc/NetworkManager/system-connections/x",
+        7,
+    );
+    assert_eq!(
+        setting(&tree.json(), TEMPORARY)["because"],
+        "/etc/NetworkManager/system-connections/x line 7 (NetworkManager)"
+    );
+    let state = "/run/NetworkManager/devices/0";
+    temporary(
+        &[
+            ("/etc/netplan/50-x.yaml", netplan),
+            (made, profile),
+            (state, "[device]\nmanaged=true\nconnection-uuid=1\n"),
+            (enabled, ""),
+        ],
+        "2",
+        "/etc/netplan/50-x.yaml",
+        6,
+    );
+    temporary(
+        &[("/etc/network/interfaces", "auto eth0\niface eth0 inet6 auto\n  privext 2\n")],
+        "2",
+        "/etc/network/interfaces",
+        3,
+    );
+    let ifcfg = "/etc/sysconfig/network-scripts/ifcfg-eth0";
+    temporary(&[(ifcfg, "DEVICE=eth0\nIPV6_PRIVACY=rfc3041\n")], "2", ifcfg, 2);
+}
+
+#[test]
+fn what_a_restart_leaves_of_use_tempaddr_is_said_where_it_is_configured() {
+    let netplan = "network:\n  ethernets:\n    eth0:\n      dhcp4: true\n";
+    let tree = systemd(&[
+        ("/etc/netplan/50-x.yaml", netplan),
+        ("/etc/sysctl.d/1.conf", "net.ipv6.conf.default.use_tempaddr = 2\n"),
+        ("/proc/sys/net/ipv6/conf/default/use_tempaddr", "2\n"),
+        ("/proc/sys/net/ipv6/conf/all/use_tempaddr", "0\n"),
+        ("/proc/sys/net/ipv6/conf/eth0/use_tempaddr", "0\n"),
+    ]);
+    let json = tree.json();
+    let found = finding(&json, "undone-at-activation").unwrap();
+    assert_eq!(found["lines"][0]["file"], "/etc/netplan/50-x.yaml", "{found:#}");
+    let expect = "network:\n  ethernets:\n    eth0:\n      ipv6-privacy: true";
+    assert_eq!(found["lines"][0]["text"], expect);
+    // The text view shows the lines as they are to be written.
+    let text = String::from_utf8(tree.run(&["--width", "60"]).stdout).unwrap();
+    assert!(text.contains("                  ipv6-privacy: true\n"), "{text}");
+    assert!(text.lines().all(|line| line.chars().count() <= 60), "{text}");
+}
+
+#[test]
+fn kube_proxy_sets_the_table_by_processors() {
+    let volume = "/var/lib/kubelet/pods/1-2/volumes/kubernetes.io~configmap/kube-proxy/config.conf";
+    let config = "kind: KubeProxyConfiguration\nmode: \"\"\nconntrack:\n  maxPerCore: null\n  \
+                  min: 200000\n  tcpCloseWaitTimeout: 0s\n  tcpEstablishedTimeout: 2h0m0s\n";
+    let tree = systemd(&[
+        (volume, config),
+        ("/etc/systemd/system/multi-user.target.wants/kubelet.service", ""),
+        ("/proc/sys/net/netfilter/nf_conntrack_max", "200000\n"),
+        ("/proc/sys/net/netfilter/nf_conntrack_tcp_timeout_established", "7200\n"),
+        ("/proc/sys/net/netfilter/nf_conntrack_tcp_timeout_close_wait", "60\n"),
+        ("/proc/sys/net/ipv4/conf/all/route_localnet", "1\n"),
+        ("/etc/sysctl.d/1.conf", "net.netfilter.nf_conntrack_tcp_timeout_established = 99\n"),
+    ]);
+    let json = tree.json();
+    assert_eq!(json["role"], "container host");
+    let check = |key: &str, after: Value, line: Value| {
+        let found = setting(&json, key);
+        assert_eq!(found["after_boot"], after, "{found:#}");
+        let all = found["sources"].as_array().unwrap();
+        let line_of = |s: &Value| s["stage"] == "kube-proxy" && s["line"] == line;
+        assert_eq!(all.iter().any(line_of), line != 0, "{found:#}");
+    };
+    // The processors of that host are not known.
+    check(MAX, Value::Null, 4.into());
+    check("net.netfilter.nf_conntrack_tcp_timeout_established", "7200".into(), 7.into());
+    check("net.netfilter.nf_conntrack_tcp_timeout_close_wait", "60".into(), 0.into());
+    check("net.ipv4.conf.all.route_localnet", "1".into(), Value::Null);
+}
+
+#[test]
+fn denials_and_whether_they_are_known() {
+    let tree = systemd(&[
+        ("/sys/fs/selinux/enforce", "1"),
+        (
+            "/var/log/audit/audit.log",
+            "type=AVC msg=audit(1:2): avc:  denied  { name_bind } for  pid=9 comm=\"nginx\" \
+             src=8081 scontext=a tcontext=b tclass=tcp_socket permissive=0\n",
+        ),
+    ]);
+    let json = tree.json();
+    assert_eq!(json["selinux"], "enforcing");
+    let found = finding(&json, "denied").unwrap();
+    assert!(found["action"].as_str().unwrap().contains("semanage port"), "{found:#}");
+    let said = |tree: &Tree| {
+        let text = String::from_utf8(tree.run(&[]).stdout).unwrap();
+        text.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    tree.write("/var/log/audit/audit.log", "");
+    assert!(said(&tree).contains("not the cause of a port that is not open"), "{}", said(&tree));
+    std::fs::remove_file(tree.0.path().join("var/log/audit/audit.log")).unwrap();
+    assert!(said(&tree).contains("denied a socket is not known"), "{}", said(&tree));
 }
 
 #[test]

@@ -33,6 +33,8 @@ pub struct Request {
     /// Sockets and their holders only. Everything that is not needed for that list and costs
     /// anything (routes, rulesets, settings, what starts at boot …) is not read then.
     pub sockets_only: bool,
+    /// For the view of settings: everything that may set one, not what starts at boot.
+    pub settings: bool,
     /// How to find holders.
     pub method: Method,
 }
@@ -80,11 +82,12 @@ pub fn snapshot(request: Request) -> Snapshot {
     snapshot.containers = containers(&snapshot);
     snapshot.users = users::names(&uids(&snapshot));
     if !request.sockets_only {
-        let depth = if request.all { Depth::All } else { Depth::Usual };
+        let depth = if request.all || request.settings { Depth::All } else { Depth::Usual };
         (snapshot.configuration, snapshot.kernel_state) = settings::surroundings(depth);
+        settings::add_named(&mut snapshot);
     }
     snapshot.sort();
-    if !request.sockets_only {
+    if !request.sockets_only && !request.settings {
         snapshot.boot = boot::collect(Path::new("/"), &snapshot, false);
     }
     snapshot

@@ -56,7 +56,7 @@ pub use routing::{Neighbour, NextHop, Prefix, Route, RouteKind, RoutingRule, Rul
 pub use ruleset::{IpsetDump, LegacyTable, NftablesDump, RulesetDump, RulesetText};
 pub use settings::{
     ChosenSource, ConfigEntry, ConfigFile, ConfigKind, Configuration, Conntrack, Denial, Init,
-    KernelState, Module,
+    KernelState, Module, Profiles, setting_key, setting_path,
 };
 pub use snapshot::{FORMAT, LoadError, Snapshot};
 pub use socket::{Endpoint, Family, KernelOwner, Kind, Protocol, Queue, Socket, State};

@@ -117,6 +117,8 @@ pub enum ConfigKind {
     Commands,
     /// daemon.json of Docker.
     Docker,
+    /// The configuration of kube-proxy.
+    KubeProxy,
     /// The init script of a firewall.
     FirewallInit,
     /// A program that publishes this host's address under a name.
@@ -157,9 +159,36 @@ pub struct KernelState {
     /// Whether AppArmor is on; none where the kernel does not have it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub apparmor: Option<bool>,
+    /// How many of its profiles are enforced, and how many only complain; none where that was not
+    /// read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub apparmor_profiles: Option<Profiles>,
+    /// The logs that were searched for denials: files, and `the kernel's log`. Empty: none was.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub denial_logs: Vec<String>,
     /// Recorded denials that bear on sockets, the last ones, in order.
     #[serde(default)]
     pub denials: Vec<Denial>,
+    /// Settings that nobody on this host can write though a file names them, by path; `net` where
+    /// all of `/proc/sys/net` is mounted to be read only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub read_only: Vec<String>,
+    /// How often the table of neighbours was full (`table_fulls` of `/proc/net/stat/arp_cache`); none
+    /// where the kernel does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arp_table_full: Option<u64>,
+    /// The same for IPv6 (`ndisc_cache`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nd_table_full: Option<u64>,
+}
+
+/// Profiles of AppArmor by their mode.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Profiles {
+    /// What is not allowed is denied (`enforce`, `kill`).
+    pub enforced: u32,
+    /// What is not allowed is recorded (`complain`).
+    pub complaining: u32,
 }
 
 /// Connection tracking.
@@ -220,4 +249,25 @@ pub struct Denial {
     /// Whether it was only recorded, not denied (permissive, complain).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub only_recorded: bool,
+}
+
+/// The path below `/proc/sys` of a key as it is written (sysctl.d(5)): where the first separator is
+/// a slash, slashes separate; where it is a dot, dots do, and slashes stand for dots in names.
+/// (systemd `src/shared/sysctl-util.c`, `sysctl_normalize`.)
+pub fn setting_path(key: &str) -> String {
+    let key = key.strip_prefix("/proc/sys/").unwrap_or(key);
+    let dotted = key.chars().find(|c| matches!(c, '.' | '/')) == Some('.');
+    let path = if dotted { setting_key(key) } else { key.to_owned() };
+    path.split('/').filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/")
+}
+
+/// How people write a path: `net.ipv4.conf.eth0/100.rp_filter`.
+pub fn setting_key(path: &str) -> String {
+    path.chars()
+        .map(|c| match c {
+            '.' => '/',
+            '/' => '.',
+            other => other,
+        })
+        .collect()
 }

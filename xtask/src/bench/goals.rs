@@ -20,6 +20,7 @@ use Bound::{Cpu, LessMemory, TimesLessCpu};
 /// At which loads a look is bounded, and how.
 const GOALS: &[(&[&str], &str, Bound)] = &[
     (&["idle"], "whyopen, whole screen", Cpu(Duration::from_millis(30))),
+    (&["idle", "a"], "whyopen settings", Cpu(Duration::from_millis(40))),
     (&["a"], "whyopen", TimesLessCpu(1.0, "ss -tulpnw")),
     (&["b", "c", "d"], "whyopen", TimesLessCpu(10.0, "ss -tulpnw")),
     (&["b", "c", "d"], "whyopen, no BPF", TimesLessCpu(1.8, "ss -tulpnw")),

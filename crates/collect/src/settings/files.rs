@@ -110,6 +110,14 @@ pub(crate) fn read_all(base: &Path) -> Result<Read, Errno> {
     Ok(all)
 }
 
+/// The interfaces that have settings below `base`.
+pub(crate) fn links(base: &Path) -> Vec<String> {
+    let Ok(net) = open_folder(CWD, &base.join("net")) else { return vec![] };
+    let mut links = links_in(&net, "ipv4/conf");
+    links.extend(links_in(&net, "ipv6/conf"));
+    links
+}
+
 impl Read {
     /// Reads these files of a folder; it may be absent.
     fn folder<'n>(&mut self, net: &OwnedFd, folder: &str, names: impl Iterator<Item = &'n str>) {
@@ -173,6 +181,12 @@ fn value(folder: &OwnedFd, name: &str) -> Result<String, Errno> {
         }
     }
     Ok(String::from_utf8_lossy(bytes.trim_ascii_end()).into_owned())
+}
+
+/// One setting by its whole path; none where there is none, or it cannot be read.
+pub(crate) fn one(path: &Path) -> Option<String> {
+    let folder = open_folder(CWD, path.parent()?).ok()?;
+    value(&folder, path.file_name()?.to_str()?).ok()
 }
 
 /// In a folder that stands for `/proc/sys` there may be anything.

@@ -32,6 +32,7 @@ pub fn configuration(bytes: &[u8]) {
         syntax::command_line,
         syntax::udev,
         syntax::docker,
+        syntax::kube_proxy,
         syntax::commands,
     ] {
         black_box(parse(&text));
@@ -46,4 +47,6 @@ pub fn kernel_state(bytes: &[u8]) {
     black_box(state::memory_kib(&text));
     black_box(state::denials(&text));
     black_box(state::entry_bytes(&text));
+    black_box(state::profiles(&text));
+    black_box(state::table_full(&text));
 }

@@ -19,12 +19,12 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use facts::{
-    Collector, Configuration, Gap, Host, KernelState, NetNamespace, NetnsId, Part, Pid, Remedy,
-    Snapshot, Uid,
+    Collector, ConfigKind, Configuration, Gap, Host, KernelState, Link, NetNamespace, NetnsId,
+    Part, Pid, Remedy, Snapshot, Uid,
 };
 use rustix::io::Errno;
 
@@ -71,10 +71,39 @@ pub(crate) fn read(
 /// Reads what configures this host's settings, and the state of what they are about.
 pub fn surroundings(depth: Depth) -> (Part<Configuration>, Part<KernelState>) {
     match Tree::open(Path::new("/")) {
-        Ok(tree) => (config::read(&tree, depth), state::read(&tree, depth)),
+        Ok(tree) => {
+            let configuration = config::read(&tree, depth);
+            let state = state::read(&tree, depth, configuration.value());
+            (configuration, state)
+        }
         Err(error) => {
             let gap = Gap::new("the configuration of kernel settings", format!("open /: {error}"));
             (Part::unreadable(gap.clone()), Part::unreadable(gap))
+        }
+    }
+}
+
+/// Adds to the settings of the own namespace those that files name and that are not read otherwise,
+/// so that a key that is there is told from one that is not.
+pub(crate) fn add_named(snapshot: &mut Snapshot) {
+    let Some(configuration) = snapshot.configuration.value() else { return };
+    let paths = config::named_paths(configuration);
+    let (Part::Known { value: all } | Part::Partial { value: all, .. }) = &mut snapshot.namespaces
+    else {
+        return;
+    };
+    let Some(own) = all.iter_mut().find(|namespace| namespace.own) else { return };
+    let (Part::Known { value: settings } | Part::Partial { value: settings, .. }) =
+        &mut own.settings
+    else {
+        return;
+    };
+    for path in paths {
+        // A value that is not there, or is no text, or is too long to be a setting's, is no setting.
+        if !settings.contains_key(&path)
+            && let Some(value) = files::one(&Path::new(PROC_SYS).join(&path))
+        {
+            settings.insert(path, value);
         }
     }
 }
@@ -107,13 +136,41 @@ pub fn other_host(base: &Path) -> std::io::Result<Snapshot> {
     };
     let mut snapshot = Snapshot::new(collector, host);
     snapshot.configuration = config::read(&tree, Depth::All);
-    snapshot.kernel_state = state::read(&tree, Depth::All);
+    snapshot.kernel_state = state::read(&tree, Depth::All, snapshot.configuration.value());
     let mut namespace = NetNamespace { id: OTHER, host: true, ..NetNamespace::default() };
     if let Ok(read) = files::read_all(&base.join("proc/sys")) {
         namespace.settings = Part::known(read.values.into_iter().collect());
     }
+    let mut names: BTreeSet<String> = snapshot.configuration.value().map(named).unwrap_or_default();
+    names.extend(files::links(&base.join("proc/sys")));
+    let link = |name: String| Link { loopback: name == "lo", name, ..Link::default() };
+    namespace.links = Part::known(names.into_iter().map(link).collect());
     snapshot.namespaces = Part::known(vec![namespace]);
     Ok(snapshot)
+}
+
+/// The interfaces that files configure.
+fn named(configuration: &Configuration) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for file in &configuration.files {
+        let of = |key: &'static str| file.entries.iter().filter(move |entry| entry.key == key);
+        match file.kind {
+            ConfigKind::Shell => {
+                let name = file.path.strip_prefix("/etc/sysconfig/network-scripts/ifcfg-");
+                names.extend(name.map(str::to_owned));
+            }
+            ConfigKind::Ifupdown => {
+                let stanzas = of("iface").filter_map(|entry| entry.section.split(' ').next());
+                names.extend(stanzas.map(str::to_owned));
+            }
+            ConfigKind::Netplan => names.extend(of("id").map(|entry| entry.section.clone())),
+            ConfigKind::NetworkManagerProfile => {
+                names.extend(of("interface-name").filter_map(|entry| entry.value.clone()));
+            }
+            _ => {}
+        }
+    }
+    names
 }
 
 /// The namespace of another host, whose number is not known.

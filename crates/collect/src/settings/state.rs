@@ -4,11 +4,14 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, UdpSocket};
 
-use facts::{ChosenSource, Conntrack, Denial, Gap, KernelState, Module, Part, Remedy};
-use rustix::fs::{CWD, Mode, OFlags, openat};
+use facts::{
+    ChosenSource, Configuration, Conntrack, Denial, Gap, KernelState, Module, Part, Profiles,
+    Remedy,
+};
+use rustix::fs::{CWD, Mode, OFlags, StatVfsMountFlags, openat, stat, statvfs};
 use rustix::io::{Errno, read as read_fd};
 
-use super::config::{Depth, Tree};
+use super::config::{Depth, Tree, named_paths};
 
 /// Destinations to ask the kernel about: public resolvers. A UDP socket that is connected to them
 /// sends nothing (udp(7)).
@@ -20,8 +23,12 @@ const MOST_DENIALS: usize = 20;
 /// Modules whose being built in matters.
 const MODULES: [&str; 3] = ["nf_conntrack", "br_netfilter", "ipv6"];
 
-/// Reads the state.
-pub(super) fn read(tree: &Tree, depth: Depth) -> Part<KernelState> {
+/// Reads the state of what is configured like this.
+pub(super) fn read(
+    tree: &Tree,
+    depth: Depth,
+    configuration: Option<&Configuration>,
+) -> Part<KernelState> {
     let mut gaps = Vec::new();
     let text = |path: &str| tree.text(path).ok();
     let mut state = KernelState {
@@ -32,6 +39,8 @@ pub(super) fn read(tree: &Tree, depth: Depth) -> Part<KernelState> {
         selinux: text("/sys/fs/selinux/enforce")
             .map(|text| if text.trim() == "0" { "permissive" } else { "enforcing" }.to_owned()),
         apparmor: text("/sys/module/apparmor/parameters/enabled").map(|t| t.trim() == "Y"),
+        arp_table_full: text("/proc/net/stat/arp_cache").and_then(|text| table_full(&text)),
+        nd_table_full: text("/proc/net/stat/ndisc_cache").and_then(|text| table_full(&text)),
         ..KernelState::default()
     };
     if let Some(conntrack) = &mut state.conntrack {
@@ -44,24 +53,84 @@ pub(super) fn read(tree: &Tree, depth: Depth) -> Part<KernelState> {
             u32::try_from(std::thread::available_parallelism().map_or(1, usize::from)).ok();
         state.page_bytes = u64::try_from(rustix::param::page_size()).ok();
         state.sources = DESTINATIONS.iter().filter_map(|text| source_for(text)).collect();
+        state.read_only = configuration.map(read_only).unwrap_or_default();
     }
     if depth == Depth::All {
-        let audit = text("/var/log/audit/audit.log").unwrap_or_default();
-        state.denials = denials(&audit);
-        if tree.is_own() && (state.selinux.is_some() || state.apparmor == Some(true)) {
-            match kernel_log() {
-                Ok(text) => state.denials.extend(denials(&text)),
-                Err(error) => {
-                    let gap = Gap::new("recorded denials", format!("read /dev/kmsg: {error}"));
-                    gaps.push(gap.remedied_by(Remedy::Root).minor());
-                }
-            }
-        }
-        state.denials.dedup();
-        let surplus = state.denials.len().saturating_sub(MOST_DENIALS);
-        state.denials.drain(..surplus);
+        state.apparmor_profiles =
+            text("/sys/kernel/security/apparmor/profiles").map(|text| profiles(&text));
+        recorded(tree, &mut state, &mut gaps);
     }
     Part::with_gaps(state, gaps)
+}
+
+/// The audit daemon's log, which exists where it runs.
+const AUDIT_LOG: &str = "/var/log/audit/audit.log";
+
+/// Denials, of a host that has something that denies.
+fn recorded(tree: &Tree, state: &mut KernelState, gaps: &mut Vec<Gap>) {
+    if tree.is_own() && state.selinux.is_none() && state.apparmor != Some(true) {
+        return;
+    }
+    let mut gap = |log: &str, error: Errno| {
+        let gap = Gap::new("recorded denials", format!("read {log}: {error}"));
+        gaps.push(gap.remedied_by(Remedy::Root).minor());
+    };
+    match tree.text(AUDIT_LOG) {
+        Ok(text) => {
+            state.denials = denials(&text);
+            state.denial_logs.push(AUDIT_LOG.to_owned());
+        }
+        Err(Errno::NOENT) => {}
+        Err(error) => gap(AUDIT_LOG, error),
+    }
+    if tree.is_own() {
+        match kernel_log() {
+            Ok(text) => {
+                state.denials.extend(denials(&text));
+                state.denial_logs.push("the kernel's log".to_owned());
+            }
+            Err(error) => gap("/dev/kmsg", error),
+        }
+    }
+    state.denials.dedup();
+    let surplus = state.denials.len().saturating_sub(MOST_DENIALS);
+    state.denials.drain(..surplus);
+}
+
+/// Where the settings of a network namespace are.
+const SETTINGS: &str = "/proc/sys/net";
+
+/// What files name and nobody can write: container engines mount `/proc/sys` to be read only, and
+/// the kernel itself lets only its first network namespace write some (`net/netfilter/
+/// nf_conntrack_standalone.c`, `nf_conntrack_standalone_init_sysctl`).
+fn read_only(configuration: &Configuration) -> Vec<String> {
+    let mounted = statvfs(SETTINGS).is_ok_and(|fs| fs.f_flag.contains(StatVfsMountFlags::RDONLY));
+    if mounted {
+        return vec!["net".to_owned()];
+    }
+    let mut paths = named_paths(configuration);
+    paths.retain(|path| stat(format!("/proc/sys/{path}")).is_ok_and(|s| s.st_mode & 0o222 == 0));
+    paths
+}
+
+/// `NAME (MODE)` (kernel `security/apparmor/apparmorfs.c`, `seq_show_profile`).
+pub(super) fn profiles(text: &str) -> Profiles {
+    let mut profiles = Profiles::default();
+    for line in text.lines() {
+        let count = match line.rsplit_once(" (").map(|(_, mode)| mode) {
+            Some("enforce)" | "kill)") => &mut profiles.enforced,
+            Some("complain)" | "user)") => &mut profiles.complaining,
+            _ => continue,
+        };
+        *count = count.saturating_add(1);
+    }
+    profiles
+}
+
+/// The last column of the table of neighbours' statistics, which has one line for each processor
+/// (kernel `net/core/neighbour.c`, `neigh_stat_seq_show`).
+pub(super) fn table_full(text: &str) -> Option<u64> {
+    sums(text).get("table_fulls").copied()
 }
 
 /// The modules that are loaded. The file is empty in a kernel that has modules and has loaded none,
@@ -115,9 +184,8 @@ fn builtin(tree: &Tree) -> Vec<String> {
     MODULES.iter().filter(is_builtin).map(|name| (*name).to_owned()).collect()
 }
 
-/// A line of names, and one of hexadecimal numbers for each processor (kernel
-/// `net/netfilter/nf_conntrack_standalone.c`, `ct_cpu_seq_show`).
-pub(super) fn statistics(text: &str) -> Conntrack {
+/// A line of names, and one of hexadecimal numbers for each processor: the sum of each.
+fn sums(text: &str) -> BTreeMap<&str, u64> {
     let mut lines = text.lines();
     let names: Vec<&str> = lines.next().unwrap_or_default().split_ascii_whitespace().collect();
     let mut sums: BTreeMap<&str, u64> = BTreeMap::new();
@@ -128,6 +196,12 @@ pub(super) fn statistics(text: &str) -> Conntrack {
             *sum = sum.saturating_add(number);
         }
     }
+    sums
+}
+
+/// That of connection tracking (kernel `net/netfilter/nf_conntrack_standalone.c`, `ct_cpu_seq_show`).
+pub(super) fn statistics(text: &str) -> Conntrack {
+    let sums = sums(text);
     let of = |name: &str| sums.get(name).copied();
     Conntrack {
         dropped: of("drop"),
@@ -265,6 +339,9 @@ mod tests {
         assert_eq!(entry_bytes(text), Some(256));
         assert_eq!(entry_bytes("nf_conntrack 1\n"), None);
         assert_eq!(memory_kib("MemFree: 1\nMemTotal:   2048 kB\n"), Some(2048));
+        assert_eq!(table_full("entries table_fulls\n4 a\n4 1\n"), Some(11));
+        let found = profiles("/usr/bin/man (enforce)\nx (y) (complain)\nodd\nz (unconfined)\n");
+        assert_eq!((found.enforced, found.complaining), (1, 1));
     }
 
     #[test]

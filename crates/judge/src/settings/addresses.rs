@@ -1,7 +1,7 @@
 //! The IPv6 addresses of the host: their kinds, how long they last, and which of them it sends from.
 //!
-//! Sources: RFC 6724 (choice of the source), RFC 8981 (temporary addresses), RFC 7217 (stable,
-//! opaque identifiers), RFC 4291 appendix A (EUI-64); kernel `include/uapi/linux/if_addr.h`.
+//! Sources: RFC 8981 (temporary addresses), RFC 7217 (stable, opaque identifiers), RFC 4291
+//! appendix A (EUI-64); kernel `include/uapi/linux/if_addr.h`.
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -53,8 +53,6 @@ pub struct Judged<'a> {
 }
 
 /// `IFA_F_*`.
-const DADFAILED: u32 = 0x08;
-const TENTATIVE: u32 = 0x40;
 const PERMANENT: u32 = 0x80;
 const MANAGETEMPADDR: u32 = 0x100;
 const STABLE_PRIVACY: u32 = 0x800;
@@ -112,60 +110,6 @@ fn scope(address: IpAddr) -> Scope {
         ip if ip.is_loopback() => Scope::Host,
         _ => Scope::Global,
     }
-}
-
-/// The address that the host sends from to a destination far away.
-#[derive(Clone, Copy, Debug)]
-pub struct Chosen<'a> {
-    /// The address.
-    pub address: Judged<'a>,
-    /// Whether the kernel said so; else it follows from RFC 6724 and what is known.
-    pub by_kernel: bool,
-}
-
-/// Which address the host sends from over IPv6.
-pub(super) fn chosen<'a>(subject: &Subject<'a>, all: &[Judged<'a>]) -> Option<Chosen<'a>> {
-    let asked = subject.state.sources.iter().find(|chosen| chosen.destination.is_ipv6());
-    let own = subject.namespace.is_some_and(|n| n.own);
-    if let Some(asked) = asked.filter(|_| own) {
-        let source = asked.source?;
-        let address = *all.iter().find(|judged| judged.address.address == source)?;
-        return Some(Chosen { address, by_kernel: true });
-    }
-    computed(subject, all).map(|address| Chosen { address, by_kernel: false })
-}
-
-/// RFC 6724, section 5, for a destination of global scope outside of the host's prefixes. Among
-/// addresses of the interface that the default route leads through, where that is known.
-pub(super) fn computed<'a>(subject: &Subject<'a>, all: &[Judged<'a>]) -> Option<Judged<'a>> {
-    let routes = subject.namespace.map_or(&[][..], |n| n.routes.items());
-    let default = routes.iter().find(|route| {
-        route.destination.len == 0 && route.destination.address.is_ipv6() && route.table == 254
-    });
-    let out = default.and_then(|route| route.hops.first()?.link);
-    let usable = |judged: &&Judged<'_>| {
-        judged.address.address.is_ipv6()
-            && matches!(judged.scope, Scope::Global | Scope::Ula)
-            && judged.address.flags & (DADFAILED | TENTATIVE) == 0
-    };
-    let prefers_temporary = |judged: &Judged<'_>| {
-        let link = judged.link.map_or("", |link| link.name.as_str());
-        subject.number(&format!("net/ipv6/conf/{link}/use_tempaddr")) >= Some(2)
-    };
-    all.iter().filter(usable).copied().max_by_key(|judged| {
-        (
-            // Rule 3: avoid deprecated addresses. Linux puts the scope before it, and both are global.
-            !judged.address.is_deprecated(),
-            // Rule 5: prefer the outgoing interface.
-            out.is_none_or(|out| judged.address.link == out),
-            // Rule 6: prefer a matching label; that of ULA is not that of the Internet.
-            judged.scope == Scope::Global,
-            // Rule 7: prefer temporary addresses, where use_tempaddr says so; else public ones.
-            (judged.kind == Kind::Temporary) == prefers_temporary(judged),
-            // Of equals the one that lasts longest, as the kernel lists the newest first.
-            judged.address.preferred_s.unwrap_or(u32::MAX),
-        )
-    })
 }
 
 #[cfg(test)]

@@ -5,11 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use facts::{ConfigEntry, ConfigFile, ConfigKind, Init};
 
-use super::conntrack;
 use super::kernel::{self, Held, Kernel};
-use super::managers;
 use super::order::{self, NotRead, Reader};
 use super::subject::{Subject, last};
+use super::{conntrack, early, engines, managers};
 use super::{key, modules};
 
 /// Who applies a line.
@@ -33,6 +32,8 @@ pub enum Stage {
     Ifcfg,
     /// Docker, when it starts.
     Docker,
+    /// kube-proxy, when it starts.
+    KubeProxy,
     /// A service, when it starts.
     Service,
     /// A script that runs on some occasion.
@@ -54,6 +55,10 @@ pub enum Effect {
     BeforeModule(&'static str),
     /// There is no such key.
     NoSuchKey,
+    /// It says what an earlier line of the same key says already.
+    Repeated,
+    /// Nobody on this host can write it.
+    ReadOnly,
     /// Who would apply it does not start at boot.
     NotStarted(String),
     /// Whether it is applied, or before or after others, is not known.
@@ -87,6 +92,8 @@ pub(super) struct Boot {
     /// What `sysctl --system` would make of the settings of now, where that is read in another way;
     /// positions refer to `sources` in no way.
     pub by_hand: Option<Kernel>,
+    /// Settings that nobody on this host can write; `net` for all.
+    read_only: Vec<String>,
 }
 
 /// Plays a boot of the host.
@@ -97,15 +104,19 @@ pub(super) fn boot(subject: &Subject<'_>) -> Boot {
         sources: Vec::new(),
         kernel: Kernel::fresh(paths.iter().map(String::as_str), links.clone(), late_links(subject)),
         by_hand: by_hand(subject, &paths, links),
+        read_only: subject.state.read_only.clone(),
     };
     boot.defaults(subject);
-    boot.command_line(subject);
-    boot.module_options(subject);
+    early::command_line(subject, &mut boot);
+    early::module_options(subject, &mut boot);
+    early::when_loaded(subject, &mut boot, true);
     boot.sysctl(subject, &paths);
+    early::when_loaded(subject, &mut boot, false);
     boot.ufw(subject);
     boot.load_lists(subject);
     managers::apply(subject, &mut boot);
-    boot.docker(subject);
+    engines::docker(subject, &mut boot);
+    engines::kube_proxy(subject, &mut boot);
     boot.commands(subject, &paths);
     boot.overridden();
     boot
@@ -128,7 +139,26 @@ fn known_paths(subject: &Subject<'_>) -> Vec<String> {
             }
         }
     }
+    if subject.now.is_empty() {
+        // What those who configure interfaces write to, on a host of which only files are known.
+        let links = subject.links().iter().map(|link| link.name.as_str());
+        for link in links.chain(["all", "default"]) {
+            for name in ["accept_ra", "autoconf", "disable_ipv6", "forwarding", "use_tempaddr"] {
+                paths.insert(format!("net/ipv6/conf/{link}/{name}"));
+            }
+        }
+    }
     paths.into_iter().collect()
+}
+
+/// Whether udev has the settings of an interface set again when it appears.
+fn set_when_it_appears(subject: &Subject<'_>) -> bool {
+    let rules = subject.files(ConfigKind::Udev).flat_map(|file| &file.entries);
+    rules.into_iter().any(|entry| {
+        entry.section == "net"
+            && matches!(entry.key.as_str(), "*" | "!lo")
+            && entry.value.as_deref().is_none_or(|p| p.is_empty() || p.contains("/conf/$name"))
+    }) && subject.configuration.container.is_none()
 }
 
 /// Interfaces that services make after the settings are set. That of a container is there before its
@@ -167,6 +197,11 @@ impl Boot {
     pub(super) fn apply(&mut self, source: Source) {
         let at = self.sources.len();
         let mut source = source;
+        let is_fixed = self.read_only.iter().any(|path| path == "net" || *path == source.path);
+        if is_fixed && source.stage >= Stage::Sysctl && source.effect == Effect::Applies {
+            self.kernel.doubt(&source.path, "only the host that runs this container can set it");
+            source.effect = Effect::ReadOnly;
+        }
         match (&source.effect, &source.value) {
             (Effect::Applies, Some(value)) if self.kernel.write(&source.path, value, at) => {}
             (Effect::Applies, Some(_)) => source.effect = Effect::NoSuchKey,
@@ -185,7 +220,7 @@ impl Boot {
         self.sources.push(source);
     }
 
-    fn line(
+    pub(super) fn line(
         &mut self,
         file: &ConfigFile,
         entry: &ConfigEntry,
@@ -237,35 +272,6 @@ impl Boot {
         }
     }
 
-    fn command_line(&mut self, subject: &Subject<'_>) {
-        for file in subject.files(ConfigKind::CommandLine) {
-            for entry in &file.entries {
-                if let Some(key) = entry.key.strip_prefix("sysctl.") {
-                    let path = key::path_of(key);
-                    let effect = match kernel::module_of(&path) {
-                        Some(module) if !modules::is_builtin(subject, module) => {
-                            Effect::BeforeModule(module)
-                        }
-                        _ => Effect::Applies,
-                    };
-                    self.line(file, entry, &path, Stage::CommandLine, effect);
-                } else if matches!(entry.key.as_str(), "ipv6.disable_ipv6") {
-                    for which in ["all", "default"] {
-                        let path = format!("net/ipv6/conf/{which}/disable_ipv6");
-                        self.line(file, entry, &path, Stage::CommandLine, Effect::Applies);
-                    }
-                }
-            }
-        }
-    }
-
-    /// `hashsize`, which decides about the size of the table (already in the default).
-    fn module_options(&mut self, subject: &Subject<'_>) {
-        let Some((file, entry)) = conntrack::hashsize(subject) else { return };
-        let path = "net/netfilter/nf_conntrack_buckets";
-        self.line(file, entry, path, Stage::Module, Effect::Applies);
-    }
-
     /// The files of sysctl.d, and those that are not read.
     fn sysctl(&mut self, subject: &Subject<'_>, paths: &[String]) {
         let configuration = subject.configuration;
@@ -275,9 +281,11 @@ impl Boot {
             Init::Systemd | Init::Unknown => Reader::Systemd,
         };
         let mut seen: BTreeSet<(&str, u32, String)> = BTreeSet::new();
+        let mut said: BTreeSet<(String, Option<&str>)> = BTreeSet::new();
         let mut read = Vec::new();
         for (path, line) in order::writes(configuration, reader, &known) {
             seen.insert((&line.file.path, line.number(), path.clone()));
+            said.insert((path.clone(), line.value()));
             read.push((path, line));
         }
         // What is not applied comes first: lines of files that are not read, or that a later line of
@@ -294,12 +302,17 @@ impl Boot {
                     Some(NotRead::Masked(by)) => Effect::Masked(by.to_owned()),
                     Some(NotRead::Elsewhere) => Effect::ByHandOnly,
                     None if file.path == order::SYSCTL_CONF => continue,
+                    None if said.contains(&(path.clone(), entry.value.as_deref())) => {
+                        Effect::Repeated
+                    }
                     None => Effect::Overridden,
                 };
                 self.line(file, entry, &path, Stage::Sysctl, effect);
             }
         }
         let unknown_init = configuration.init == Init::Unknown && !read.is_empty();
+        let late = if set_when_it_appears(subject) { BTreeSet::new() } else { late_links(subject) };
+        let is_late = |path: &str| key::of_link(path).is_some_and(|of| late.contains(of.link));
         for (path, line) in read {
             let Some(entry) = line.file.entries.get(line.entry) else { continue };
             let effect = match kernel::module_of(&path) {
@@ -307,6 +320,10 @@ impl Boot {
                 None if unknown_init => {
                     Effect::Perhaps("how this host starts is not known".to_owned())
                 }
+                None if is_late(&path) => Effect::Perhaps(
+                    "the interface may appear after this is applied, and no rule of udev applies it again"
+                        .to_owned(),
+                ),
                 None => Effect::Applies,
             };
             self.line(line.file, entry, &path, Stage::Sysctl, effect);
@@ -341,43 +358,19 @@ impl Boot {
         }
     }
 
-    /// Docker turns forwarding on when it starts (libnetwork `drivers/bridge/setup_ip_forwarding.go`)
-    /// unless it is told not to.
-    fn docker(&mut self, subject: &Subject<'_>) {
-        let file = subject.files(ConfigKind::Docker).next();
-        let option = |name: &str| file.and_then(|file| last(file, None, name));
-        let says_no = |e: &ConfigEntry| e.value.as_deref() == Some("false");
-        if option("ip-forward").is_some_and(says_no)
-            || option("bridge").is_some_and(|e| e.value.as_deref() == Some("none"))
-        {
-            return;
-        }
-        let starts = subject.is_enabled("docker.service");
-        let runs = subject.is_active("docker.service") == Some(true);
-        if !starts && !runs {
-            return;
-        }
-        let effect =
-            if starts { Effect::Applies } else { Effect::NotStarted("docker.service".to_owned()) };
-        self.apply(Source {
-            path: "net/ipv4/ip_forward".to_owned(),
-            file: "docker.service".to_owned(),
-            line: 0,
-            value: Some("1".to_owned()),
-            stage: Stage::Docker,
-            effect,
-        });
-    }
-
     /// Units and scripts that set something.
     fn commands(&mut self, subject: &Subject<'_>, paths: &[String]) {
         let mut values: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         let mut found = Vec::new();
-        for file in subject.files(ConfigKind::Commands) {
+        let udev = subject.files(ConfigKind::Udev);
+        for file in subject.files(ConfigKind::Commands).chain(udev) {
             for entry in &file.entries {
+                if file.kind == ConfigKind::Udev && entry.section != "command" {
+                    continue;
+                }
                 if entry.section == "sysctl" {
                     self.sysctl_by_script(subject, file, entry, paths);
-                } else if entry.section.is_empty() {
+                } else if entry.section.is_empty() || entry.section == "command" {
                     let path = key::path_of(&entry.key);
                     let Some(value) = entry.value.clone().filter(|v| !v.contains(['$', '`']))
                     else {
@@ -454,7 +447,14 @@ fn is_systems_own(path: &str) -> bool {
 
 /// When a script runs.
 fn occasion(subject: &Subject<'_>, file: &ConfigFile) -> (Stage, Effect) {
-    let name = file.path.rsplit('/').next().unwrap_or_default();
+    let mut parts = file.path.rsplit('/');
+    let mut name = parts.next().unwrap_or_default();
+    // A drop-in: UNIT.d/NAME.conf.
+    if let Some(unit) = parts.next().and_then(|folder| folder.strip_suffix(".d"))
+        && unit.ends_with(".service")
+    {
+        name = unit;
+    }
     let is_unit = name.ends_with(".service");
     let is_init = file.path.starts_with("/etc/init.d/");
     if is_unit || is_init {

@@ -196,6 +196,8 @@ pub struct Kernel {
     links: Vec<String>,
     /// IPv4 settings of interfaces that were written themselves (`ipv4_devconf.state`).
     own: BTreeSet<String>,
+    /// Those that perhaps were: whether `default` concerns them is not known.
+    perhaps_own: BTreeSet<String>,
     /// Whether all interfaces were there before the first write: then `default` of IPv6 does not
     /// concern them. Else which come first is not known.
     links_first: bool,
@@ -241,6 +243,9 @@ impl Kernel {
 
     /// Says that what a setting will be cannot be told.
     pub fn doubt(&mut self, path: &str, why: &str) {
+        if key::of_link(path).is_some_and(|of| !of.ipv6) {
+            self.perhaps_own.insert(path.to_owned());
+        }
         if let Some(held) = self.values.get_mut(path) {
             *held = Held { value: None, unsure: Some(why.to_owned()), ..held.clone() };
         }
@@ -319,8 +324,14 @@ impl Kernel {
             // An address makes an interface's values its own (rtm_to_ifaddr, ipv4_devconf_setall),
             // and the first program gives the loopback interface one before anything is set.
             let has_address = link == "lo" && !self.links_first;
-            if !self.own.contains(&target) && !has_address {
+            if self.own.contains(&target) || has_address {
+                continue;
+            }
+            let old = self.value(&target);
+            if !self.perhaps_own.contains(&target) {
                 self.put(&target, value, by, Some(path));
+            } else if !old.is_some_and(|old| key::same_value(old, value)) {
+                self.doubt(&target, "whether it was set before, of its own, is not known");
             }
         }
     }

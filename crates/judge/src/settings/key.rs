@@ -1,29 +1,6 @@
 //! Names of settings: as files write them, as the kernel's path, as people read them.
 
-/// The path below `/proc/sys` of a key as it is written (sysctl.d(5)): where the first separator is
-/// a slash, slashes separate; where it is a dot, dots do, and slashes stand for dots in names.
-/// (systemd `src/shared/sysctl-util.c`, `sysctl_normalize`.)
-pub fn path_of(key: &str) -> String {
-    let key = key.strip_prefix("/proc/sys/").unwrap_or(key);
-    let dotted = key.chars().find(|c| matches!(c, '.' | '/')) == Some('.');
-    let path = if dotted { swapped(key) } else { key.to_owned() };
-    path.split('/').filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/")
-}
-
-/// How people write a path: `net.ipv4.conf.eth0/100.rp_filter`.
-pub fn dotted(path: &str) -> String {
-    swapped(path)
-}
-
-fn swapped(key: &str) -> String {
-    key.chars()
-        .map(|c| match c {
-            '.' => '/',
-            '/' => '.',
-            other => other,
-        })
-        .collect()
-}
+pub use facts::{setting_key as dotted, setting_path as path_of};
 
 /// Whether a key is a pattern (systemd `src/basic/glob-util.c`, `GLOB_CHARS`).
 pub(super) fn is_glob(path: &str) -> bool {

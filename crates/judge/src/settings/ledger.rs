@@ -98,8 +98,7 @@ fn of(subject: &Subject<'_>, boot: &Boot, path: &str, sources: &[usize]) -> Ledg
             (None, None, None) => early.map_or(Because::Default, Because::BeforeModule),
         },
     };
-    // A container's host gives it values of its own (net/ipv4/devinet.c, devinet_init_net).
-    if subject.configuration.container.is_some() && because == Because::Default {
+    if is_given(subject, path) && because == Because::Default {
         let same =
             now.as_deref().zip(after_boot.as_deref()).is_some_and(|(a, b)| key::same_value(a, b));
         if !same {
@@ -128,6 +127,17 @@ fn of(subject: &Subject<'_>, boot: &Boot, path: &str, sources: &[usize]) -> Ledg
     }
 }
 
+/// Whether who runs this container gave it a value of its own. Those of interfaces are inherited
+/// (net/ipv4/devinet.c, `devinet_init_net`); others an engine sets where it is told to, which
+/// systemd-nspawn has no option for.
+fn is_given(subject: &Subject<'_>, path: &str) -> bool {
+    match subject.configuration.container.as_deref() {
+        None => false,
+        Some("systemd-nspawn") => path.contains("/conf/") || path.contains("/nf_conntrack_max"),
+        Some(_) => true,
+    }
+}
+
 fn owner(
     subject: &Subject<'_>,
     path: &str,
@@ -148,9 +158,10 @@ fn owner(
     // Something that sets this value, though a boot would end elsewhere.
     let sets = |source: &Source| {
         let value = source.value.as_deref().is_some_and(|value| key::same_value(value, now));
-        value && !matches!(source.effect, Effect::Masked(_) | Effect::NoSuchKey)
+        value && !matches!(source.effect, Effect::Masked(_) | Effect::NoSuchKey | Effect::ReadOnly)
     };
-    if let Some(at) = sources.iter().rposition(sets) {
+    let starts = |source: &Source| !matches!(source.effect, Effect::NotStarted(_));
+    if let Some(at) = sources.iter().rposition(|source| sets(source) && starts(source)) {
         return Owner::Source(at);
     }
     let default = match kernel::module_of(path) {
@@ -161,9 +172,13 @@ fn owner(
     };
     match default {
         Some(default) if key::same_value(&default, now) => Owner::Default,
+        // Who does not start at boot may have been started by hand.
+        _ if sources.iter().any(sets) => {
+            sources.iter().rposition(sets).map_or(Owner::Unknown, Owner::Source)
+        }
         // The kernel gives the loopback interface values of its own.
         Some(_) if path.contains("/conf/lo/") => Owner::Unknown,
-        Some(_) if subject.configuration.container.is_some() => Owner::Unknown,
+        Some(_) if is_given(subject, path) => Owner::Unknown,
         Some(_) => Owner::ByHand,
         None => Owner::Unknown,
     }
@@ -207,6 +222,8 @@ impl Ledger {
 
     /// Whether it is of interest: something names it, or it is not what the kernel has by default.
     pub fn is_of_interest(&self) -> bool {
-        !self.sources.is_empty() || matches!(self.owner, Owner::ByHand) || self.changes()
+        // What nobody applies tells nothing.
+        let applied = |s: &Source| !matches!(s.effect, Effect::NotStarted(_) | Effect::Masked(_));
+        self.sources.iter().any(applied) || matches!(self.owner, Owner::ByHand) || self.changes()
     }
 }

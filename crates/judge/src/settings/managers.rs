@@ -21,8 +21,69 @@ pub enum Manager<'a> {
     Ifupdown(&'a ConfigFile),
     /// Red Hat's network scripts, with this file.
     Ifcfg(&'a ConfigFile),
+    /// netplan, with this file, through NetworkManager or systemd-networkd: known where its files are
+    /// and what it makes of them is not.
+    Netplan(&'a ConfigFile, Renderer),
     /// Nobody that is known.
     Nobody,
+}
+
+/// Through whom netplan configures an interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Renderer {
+    /// systemd-networkd, which is the default.
+    Networkd,
+    /// NetworkManager.
+    NetworkManager,
+}
+
+impl Manager<'_> {
+    /// Its name; none for nobody.
+    pub fn name(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::NetworkManager(_) | Self::Netplan(_, Renderer::NetworkManager) => {
+                "NetworkManager"
+            }
+            Self::Networkd(_) | Self::Netplan(_, Renderer::Networkd) => "systemd-networkd",
+            Self::Ifupdown(_) => "ifupdown",
+            Self::Ifcfg(_) => "the network scripts",
+            Self::Nobody => return None,
+        })
+    }
+}
+
+/// The line of netplan's files about an interface that counts: of files with one name the one in
+/// the first folder, and of all the last in the order of names (netplan-generate(8)).
+pub(super) fn netplan<'a>(
+    subject: &Subject<'a>,
+    link: &str,
+    key: &str,
+) -> Option<(&'a ConfigFile, &'a ConfigEntry)> {
+    let rank = |path: &str| match path {
+        path if path.starts_with("/run/") => 0,
+        path if path.starts_with("/etc/") => 1,
+        _ => 2,
+    };
+    let name = |path: &'a str| path.rsplit('/').next().unwrap_or_default();
+    let mut files: Vec<&ConfigFile> = subject.files(ConfigKind::Netplan).collect();
+    files.sort_by_key(|file| (std::cmp::Reverse(name(&file.path)), rank(&file.path)));
+    files.dedup_by_key(|file| name(&file.path));
+    files.into_iter().find_map(|file| {
+        let mut entries = file.entries.iter().rev();
+        Some((file, entries.find(|entry| entry.key == key && entry.section == link)?))
+    })
+}
+
+/// The only profile of NetworkManager for an interface by its name.
+fn profile_by_name<'a>(subject: &Subject<'a>, link: &str) -> Option<&'a ConfigFile> {
+    let of_link = |file: &&ConfigFile| {
+        let name = last(file, Some("connection"), "interface-name");
+        let auto = last(file, Some("connection"), "autoconnect").and_then(|e| e.value.as_deref());
+        name.and_then(|e| e.value.as_deref()) == Some(link) && auto != Some("false")
+    };
+    let mut profiles = subject.files(ConfigKind::NetworkManagerProfile).filter(of_link);
+    let first = profiles.next()?;
+    profiles.next().is_none().then_some(first)
 }
 
 /// Who configures an interface.
@@ -57,10 +118,47 @@ pub(super) fn of<'a>(subject: &Subject<'a>, link: &Link) -> Manager<'a> {
         return Manager::Ifupdown(file);
     }
     let name = format!("/etc/sysconfig/network-scripts/ifcfg-{}", link.name);
-    match subject.file(&name) {
-        Some(file) => Manager::Ifcfg(file),
-        None => Manager::Nobody,
+    if let Some(file) = subject.file(&name) {
+        return Manager::Ifcfg(file);
     }
+    if let Some((file, _)) = netplan(subject, &link.name, "id") {
+        let renderer = netplan(subject, &link.name, "renderer")
+            .or_else(|| netplan(subject, "network", "renderer"));
+        return match renderer.and_then(|(_, entry)| entry.value.as_deref()) {
+            Some("NetworkManager") => Manager::Netplan(file, Renderer::NetworkManager),
+            _ => Manager::Netplan(file, Renderer::Networkd),
+        };
+    }
+    // It has not activated it yet, or only the files of the host are known.
+    let unit = "NetworkManager.service";
+    if subject.is_enabled(unit) || subject.is_active(unit) == Some(true) {
+        let managed = state(ConfigKind::NetworkManagerDevice)
+            .and_then(|state| last(state, None, "managed")?.value.as_deref());
+        if !matches!(managed, Some("false" | "unmanaged"))
+            && let Some(profile) = profile_by_name(subject, &link.name)
+        {
+            return Manager::NetworkManager(Some(profile));
+        }
+    }
+    Manager::Nobody
+}
+
+/// Where a value really comes from: netplan's line, where the file was made from it.
+fn origin<'f>(
+    subject: &Subject<'f>,
+    link: &str,
+    made: (&'f str, u32),
+    key: &str,
+) -> (&'f str, u32) {
+    if !is_made_by_netplan(made.0) {
+        return made;
+    }
+    netplan(subject, link, key).map_or(made, |(file, entry)| (file.path.as_str(), entry.line))
+}
+
+/// Whether netplan makes a file anew at each boot.
+pub(super) fn is_made_by_netplan(path: &str) -> bool {
+    path.contains("/netplan-") || path.contains("-netplan-")
 }
 
 /// Plays what all of them write at boot.
@@ -81,7 +179,8 @@ pub(super) fn apply(subject: &Subject<'_>, boot: &mut Boot) {
             }
             Manager::Networkd(file) => writes.networkd(subject, file),
             Manager::Ifupdown(file) => writes.ifupdown(file),
-            Manager::Ifcfg(file) => writes.ifcfg(file),
+            Manager::Ifcfg(file) => writes.ifcfg(subject, file),
+            Manager::Netplan(file, renderer) => writes.netplan(subject, file, renderer),
             Manager::Nobody => {}
         }
     }
@@ -136,6 +235,17 @@ impl Writes<'_> {
             }
             return;
         };
+        let shared = last(profile, Some("ipv4"), "method");
+        if let Some(entry) = shared.filter(|entry| entry.value.as_deref() == Some("shared")) {
+            self.boot.apply(Source {
+                path: "net/ipv4/ip_forward".to_owned(),
+                file: profile.path.clone(),
+                line: entry.line,
+                value: Some("1".to_owned()),
+                stage,
+                effect: effect(),
+            });
+        }
         let method = last(profile, Some("ipv6"), "method");
         let line = method.map_or(0, |entry| entry.line);
         let from = (profile.path.as_str(), line);
@@ -163,6 +273,7 @@ impl Writes<'_> {
         let set = last(profile, Some("ipv6"), "ip6-privacy").filter(|e| is_privacy(e));
         if let Some(entry) = set {
             let from = (profile.path.as_str(), entry.line);
+            let from = origin(subject, &self.link.name, from, "ipv6-privacy");
             return self.write("use_tempaddr", entry.value.as_deref(), from, stage, effect);
         }
         if let Some((file, entry)) = manager_default(subject, "ipv6.ip6-privacy") {
@@ -217,7 +328,8 @@ impl Writes<'_> {
             (Some(entry), _) => {
                 let value = networkd_privacy(entry.value.as_deref().unwrap_or_default());
                 if let Some(value) = value {
-                    self.write("use_tempaddr", Some(value), from(Some(entry)), stage, effect());
+                    let from = origin(subject, &self.link.name, from(Some(entry)), "ipv6-privacy");
+                    self.write("use_tempaddr", Some(value), from, stage, effect());
                 }
             }
             (None, Some((conf, entry))) => {
@@ -275,19 +387,86 @@ impl Writes<'_> {
                 effect: effect(),
             });
         }
-        let auto = mine.iter().find(|e| e.key == "iface" && e.section.ends_with("inet6 auto"));
-        if let (Some(entry), None) = (auto, mine.iter().find(|e| e.key == "accept_ra")) {
-            let why = Effect::Perhaps("ifup sets its own default of accept_ra".to_owned());
-            let from = (file.path.as_str(), entry.line);
-            self.write("accept_ra", None, from, Stage::Ifupdown, why);
+        // Its own defaults (ifupdown's inet6.defn).
+        let stanza = mine.iter().find(|e| e.key == "iface" && e.section.contains(" inet6 "));
+        let said = |name: &str| mine.iter().any(|entry| entry.key == name);
+        let defaults: &[(&str, &str)] = match stanza.and_then(|e| e.section.rsplit(' ').next()) {
+            Some("auto") => &[("accept_ra", "2"), ("autoconf", "1")],
+            Some("static") => &[("autoconf", "0")],
+            Some(_) => {
+                let (line, why) =
+                    (stanza.map_or(0, |entry| entry.line), "ifup has its own default");
+                for name in ["accept_ra", "autoconf"].iter().filter(|name| !said(name)) {
+                    let effect = Effect::Perhaps(why.to_owned());
+                    self.write(name, None, (file.path.as_str(), line), Stage::Ifupdown, effect);
+                }
+                &[]
+            }
+            None => &[],
+        };
+        for (name, value) in defaults.iter().filter(|(name, _)| !said(name)) {
+            let from = (file.path.as_str(), stanza.map_or(0, |entry| entry.line));
+            self.write(name, Some(value), from, Stage::Ifupdown, effect());
         }
     }
 
-    fn ifcfg(&mut self, file: &ConfigFile) {
+    /// Red Hat's `sysconfig.txt`. What else than privacy the scripts set differs among their versions.
+    fn ifcfg(&mut self, subject: &Subject<'_>, file: &ConfigFile) {
+        let stage = Stage::Ifcfg;
         let privacy = last(file, None, "IPV6_PRIVACY");
         if let Some(entry) = privacy.filter(|e| e.value.as_deref() == Some("rfc3041")) {
             let from = (file.path.as_str(), entry.line);
-            self.write("use_tempaddr", Some("2"), from, Stage::Ifcfg, Effect::Applies);
+            self.write("use_tempaddr", Some("2"), from, stage, Effect::Applies);
+        }
+        let global = subject.file("/etc/sysconfig/network");
+        for (variable, name) in [("IPV6FORWARDING", "forwarding"), ("IPV6_AUTOCONF", "accept_ra")] {
+            let said = [Some(file), global].into_iter().flatten();
+            let Some((place, entry)) =
+                said.into_iter().find_map(|f| Some((f, last(f, None, variable)?)))
+            else {
+                continue;
+            };
+            let value = if entry.value.as_deref() == Some("yes") { "1" } else { "0" };
+            let why = format!("{variable} makes it so in some versions of the network scripts");
+            let from = (place.path.as_str(), entry.line);
+            self.write(name, Some(value), from, stage, Effect::Perhaps(why));
+        }
+    }
+
+    /// What netplan makes of its files for either.
+    fn netplan(&mut self, subject: &Subject<'_>, file: &ConfigFile, renderer: Renderer) {
+        let (unit, stage) = match renderer {
+            Renderer::Networkd => ("systemd-networkd.service", Stage::Networkd),
+            Renderer::NetworkManager => ("NetworkManager.service", Stage::NetworkManager),
+        };
+        let effect = || {
+            if subject.is_enabled(unit) || renderer == Renderer::Networkd {
+                // netplan's generator has systemd-networkd started where it is needed.
+                Effect::Applies
+            } else {
+                Effect::NotStarted(unit.to_owned())
+            }
+        };
+        let whole = (file.path.as_str(), 0);
+        self.write("accept_ra", Some("0"), whole, stage, effect());
+        let privacy = netplan(subject, &self.link.name, "ipv6-privacy");
+        let is_on = |entry: &ConfigEntry| {
+            matches!(entry.value.as_deref(), Some("true" | "yes" | "on" | "y"))
+        };
+        match (privacy, renderer) {
+            (Some((file, entry)), _) => {
+                let value = if is_on(entry) { "2" } else { "0" };
+                let from = (file.path.as_str(), entry.line);
+                self.write("use_tempaddr", Some(value), from, stage, effect());
+            }
+            (None, Renderer::Networkd) => {
+                self.write("use_tempaddr", Some("0"), whole, stage, effect());
+            }
+            (None, Renderer::NetworkManager) => {
+                let why =
+                    "NetworkManager follows its own default, or that of the kernel".to_owned();
+                self.write("use_tempaddr", None, whole, stage, Effect::Perhaps(why));
+            }
         }
     }
 }

@@ -11,29 +11,36 @@
 
 mod addresses;
 mod boot;
+mod chosen;
 mod conntrack;
+mod discovery;
+mod early;
+mod engines;
 mod find;
 mod kernel;
 mod key;
 mod ledger;
 mod managers;
 mod modules;
+mod nearest;
 mod order;
 mod restart;
 mod role;
 mod subject;
 
-use facts::{ChosenSource, Denial, Snapshot};
+use facts::{ChosenSource, Denial, Profiles, Snapshot};
 
 use crate::finding::Severity;
-pub use addresses::{Chosen, Judged, Kind, Scope};
+pub use addresses::{Judged, Kind, Scope};
 pub use boot::{Effect, Source, Stage};
+pub use chosen::Chosen;
 pub use conntrack::{Sizes, Table};
+pub use discovery::{Discovery, Interface};
 pub use find::Found;
 pub use kernel::{Held, Joined, Kernel};
 pub use key::{OfLink, dotted, of_link, path_of};
 pub use ledger::{Because, Ledger, Owner};
-pub use managers::Manager;
+pub use managers::{Manager, Renderer};
 pub use restart::{Restart, Verdict};
 pub use role::Role;
 
@@ -56,12 +63,18 @@ pub struct Settings<'a> {
     pub addresses: Vec<Judged<'a>>,
     /// Which of them the host sends from over IPv6.
     pub chosen: Option<Chosen<'a>>,
+    /// IPv6 on the interfaces: who looks for routers, and makes temporary addresses.
+    pub interfaces: Vec<Interface<'a>>,
     /// What the kernel was asked about sources.
     pub asked: &'a [ChosenSource],
     /// SELinux's mode, and whether AppArmor is on.
     pub security: (Option<&'a str>, Option<bool>),
+    /// The profiles of AppArmor by their mode; none where that was not read.
+    pub profiles: Option<Profiles>,
     /// Recorded denials that bear on sockets.
     pub denials: &'a [Denial],
+    /// The logs that were searched for them; empty: none was.
+    pub denial_logs: &'a [String],
     /// What is wrong, the worst first.
     pub findings: Vec<Found>,
 }
@@ -82,11 +95,14 @@ pub fn settings(snapshot: &Snapshot, told: Option<Role>) -> Settings<'_> {
         ledgers: ledger::all(&subject, &boot),
         conntrack: conntrack::table(&subject),
         restarts: restart::restarts(&subject),
-        chosen: addresses::chosen(&subject, &addresses),
+        chosen: chosen::chosen(&subject, &addresses),
+        interfaces: discovery::interfaces(&subject),
         addresses,
         asked: &subject.state.sources,
         security: (subject.state.selinux.as_deref(), subject.state.apparmor),
+        profiles: subject.state.apparmor_profiles,
         denials: &subject.state.denials,
+        denial_logs: &subject.state.denial_logs,
         findings: Vec::new(),
     };
     settings.findings = find::all(&subject, &settings);
@@ -122,6 +138,24 @@ impl Settings<'_> {
             return exact;
         }
         all.filter(|ledger| ledger.path.contains(&path)).collect()
+    }
+
+    /// What on this host a setting bears on, where that can be told: sockets.
+    pub fn bears_on(&self, path: &str) -> Option<String> {
+        find::sockets::bears_on(&subject::Subject::of(self.snapshot), path)
+    }
+
+    /// The line that sets a setting at a boot, through another setting too.
+    pub fn set_by(&self, ledger: &Ledger) -> Option<Source> {
+        match &ledger.because {
+            Because::Through(other) => self.ledger(other)?.winner().cloned(),
+            _ => ledger.winner().cloned(),
+        }
+    }
+
+    /// The keys that somebody may have meant by a word that means none.
+    pub fn nearest(&self, word: &str) -> Vec<String> {
+        nearest::of(&dotted(&path_of(word)), self.ledgers.iter())
     }
 }
 

@@ -1,5 +1,7 @@
 //! In which order the files of sysctl.d are read, by whom, and what comes of it.
 
+use std::collections::BTreeMap;
+
 use facts::{ConfigFile, ConfigKind, Configuration};
 
 use super::key;
@@ -113,43 +115,61 @@ fn name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
 
-/// What a reader writes, in its order: path and line. `known` are the paths that patterns can match.
+/// What a reader writes, in its order: path and line. `known` are the paths that patterns can match,
+/// sorted.
 ///
-/// An assignment takes the place of earlier ones of the same key, and its place in the order; a key
-/// that is set by its name, or excluded (`-key`), is not set by a pattern, wherever that stands
-/// (systemd `src/sysctl/sysctl.c`, `parse_file`, `apply_glob_option_with_prefix`).
+/// For systemd an assignment takes the place of earlier ones of the same key with another value, and
+/// its place in the order; with the same value it counts for nothing. A key that is set by its name,
+/// or excluded (`-key`), is not set by a pattern, wherever that stands (systemd
+/// `src/sysctl/sysctl.c`, `parse_file`, `apply_glob_option_with_prefix`). The others set what comes
+/// in the order it comes.
 pub(super) fn writes<'a>(
     configuration: &'a Configuration,
     reader: Reader,
     known: &[&str],
 ) -> Vec<(String, Line<'a>)> {
-    let mut options: Vec<(String, Line<'a>)> = Vec::new();
+    let mut options: Vec<Option<(String, Line<'a>)>> = Vec::new();
+    let mut last: BTreeMap<String, usize> = BTreeMap::new();
     for file in files(configuration, reader) {
         for (entry, line) in file.entries.iter().enumerate() {
             let path = key::path_of(line.key.trim_start_matches('-').trim());
-            // Red Hat's old sysctl(8) knows no patterns, and sets what comes in the order it comes.
-            if reader != Reader::RcSysinit {
-                options.retain(|(other, _)| *other != path);
+            let line = Line { file, entry };
+            let earlier = last.get(&path).and_then(|at| options.get_mut(*at));
+            if let Some(earlier) = earlier.filter(|_| reader == Reader::Systemd) {
+                if earlier.as_ref().is_some_and(|(_, other)| other.value() == line.value()) {
+                    continue;
+                }
+                *earlier = None;
             }
-            options.push((path, Line { file, entry }));
+            last.insert(path.clone(), options.len());
+            options.push(Some((path, line)));
         }
     }
     let mut writes = Vec::new();
-    for (path, line) in &options {
+    for (path, line) in options.iter().flatten() {
         let assigns = line.value().is_some();
+        // Red Hat's old sysctl(8) knows no patterns.
         if !key::is_glob(path) {
             if assigns {
                 writes.push((path.clone(), *line));
             }
         } else if assigns && reader != Reader::RcSysinit {
-            let named = |target: &str| options.iter().any(|(other, _)| other == target);
-            let targets = known.iter().filter(|target| key::matches(path, target));
-            for target in targets.filter(|target| !named(target)) {
+            let targets = beginning(known, path).iter().filter(|t| key::matches(path, t));
+            for target in targets.filter(|target| !last.contains_key(**target)) {
                 writes.push(((*target).to_owned(), *line));
             }
         }
     }
     writes
+}
+
+/// Those of sorted paths that begin as a pattern does.
+fn beginning<'k, 'p>(known: &'k [&'p str], pattern: &str) -> &'k [&'p str] {
+    let literal = pattern.split(['*', '?', '[']).next().unwrap_or_default();
+    let from = known.partition_point(|path| *path < literal);
+    let rest = known.get(from..).unwrap_or_default();
+    let end = rest.partition_point(|path| path.starts_with(literal));
+    rest.get(..end).unwrap_or_default()
 }
 
 impl<'a> Line<'a> {
@@ -211,7 +231,7 @@ mod tests {
             ]
         };
         check(files(), Reader::Systemd, &["net/a=31"]);
-        check(files(), Reader::Procps, &["net/a=33"]);
+        check(files(), Reader::Procps, &["net/a=33", "net/a=31", "net/a=33"]);
         check(files(), Reader::RcSysinit, &["net/a=33", "net/a=33"]);
         let only_conf = || vec![file("/etc/sysctl.conf", &["net.a=33"])];
         check(only_conf(), Reader::Systemd, &[]);
@@ -245,5 +265,8 @@ mod tests {
     fn the_last_line_wins_and_takes_its_place() {
         let files = vec![file("/etc/sysctl.d/1.conf", &["net.a=1", "net.b=1", "net.a=2"])];
         check(files, Reader::Systemd, &["net/b=1", "net/a=2"]);
+        // The same once more changes nothing, not even the order.
+        let files = vec![file("/etc/sysctl.d/1.conf", &["net.a=1", "net.b=1", "net.a=1"])];
+        check(files, Reader::Systemd, &["net/a=1", "net/b=1"]);
     }
 }

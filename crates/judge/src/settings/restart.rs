@@ -294,6 +294,9 @@ fn changed(
 ) -> Vec<(String, String, Option<String>)> {
     let again = set_again(subject, family, script);
     let sizes = conntrack::default_max(subject);
+    let installed: Vec<(String, String)> = super::early::installs(subject)
+        .filter_map(|(path, entry, _)| Some((path, entry.value.clone()?)))
+        .collect();
     let mut changed = Vec::new();
     for (path, now) in subject.now {
         if module_of(path) != Some("nf_conntrack") || path.ends_with("_count") {
@@ -308,7 +311,9 @@ fn changed(
         if path == "net/nf_conntrack_max" {
             continue;
         }
-        let then = again.get(path).cloned().or(default);
+        // What modprobe runs when it loads the module sets it again as well.
+        let loaded = installed.iter().find(|(other, _)| other == path).map(|(_, v)| v.clone());
+        let then = again.get(path).cloned().or(loaded).or(default);
         if let Some(then) = then
             && !key::same_value(&then, now)
         {

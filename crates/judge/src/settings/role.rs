@@ -51,15 +51,15 @@ const DESKTOPS: [&str; 5] =
 pub(super) fn role(subject: &Subject<'_>) -> (Role, String) {
     let has = |unit: &&&str| subject.is_enabled(unit) || subject.is_active(unit) == Some(true);
     if let Some(unit) = ENGINES.iter().find(has) {
-        return (Role::ContainerHost, (*unit).to_owned());
+        return (Role::ContainerHost, format!("{unit} is here"));
     }
     let forwards = subject.number("net/ipv4/ip_forward") == Some(1)
         || subject.number("net/ipv6/conf/all/forwarding") == Some(1);
     if let Some(unit) = ROUTERS.iter().find(has).filter(|_| forwards) {
-        return (Role::Router, format!("it forwards, and {unit}"));
+        return (Role::Router, format!("it forwards, and {unit} runs"));
     }
     if let Some(unit) = DESKTOPS.iter().find(has) {
-        return (Role::Desktop, (*unit).to_owned());
+        return (Role::Desktop, format!("{unit} is here"));
     }
-    (Role::Server, "no desktop, container engine or router service".to_owned())
+    (Role::Server, "no desktop, container engine or router runs here".to_owned())
 }

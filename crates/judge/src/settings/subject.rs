@@ -39,7 +39,12 @@ static NO_STATE: KernelState = KernelState {
     sources: Vec::new(),
     selinux: None,
     apparmor: None,
+    apparmor_profiles: None,
+    denial_logs: Vec::new(),
     denials: Vec::new(),
+    read_only: Vec::new(),
+    arp_table_full: None,
+    nd_table_full: None,
 };
 static NO_SETTINGS: BTreeMap<String, String> = BTreeMap::new();
 

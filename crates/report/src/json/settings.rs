@@ -3,7 +3,9 @@
 use std::io::{self, Write};
 use std::net::IpAddr;
 
-use judge::settings::{Found, Judged, Ledger, Restart, Settings, Table, dotted};
+use judge::settings::{
+    Discovery, Found, Interface, Judged, Ledger, Restart, Settings, Table, dotted,
+};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -36,12 +38,19 @@ pub struct Document<'a> {
     pub addresses: Vec<AddressOf<'a>>,
     /// The address that the host sends from over IPv6.
     pub chosen: Option<ChosenOf>,
+    /// IPv6 on the interfaces but loopback.
+    pub interfaces: Vec<InterfaceOf<'a>>,
     /// SELinux's mode; null where the kernel does not have it.
     pub selinux: Option<&'a str>,
     /// Whether AppArmor is on; null where the kernel does not have it.
     pub apparmor: Option<bool>,
+    /// How many profiles of AppArmor are enforced, and how many only complain; null where that was
+    /// not read.
+    pub apparmor_profiles: Option<ProfilesOf>,
     /// Recorded denials that bear on sockets.
     pub denials: Vec<DenialOf<'a>>,
+    /// The logs that were searched for denials; empty where none could be read, or nothing denies.
+    pub denial_logs: &'a [String],
     /// What is wrong, the worst first.
     pub findings: Vec<SettingFinding<'a>>,
 }
@@ -63,6 +72,9 @@ pub struct Setting<'a> {
     pub owner: String,
     /// What counts on the interface, where `all` has a say.
     pub effective: Option<i64>,
+    /// What on this host it bears on, where that can be told: sockets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bears_on: Option<String>,
     /// What `sysctl --system` would make of it, where a boot makes something else of it.
     pub sysctl_system: Option<&'a str>,
     /// Every line that names it, in the order in which they are applied.
@@ -164,6 +176,38 @@ pub struct AddressOf<'a> {
     pub valid_s: Option<u32>,
 }
 
+/// IPv6 on an interface.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct InterfaceOf<'a> {
+    /// It.
+    pub interface: &'a str,
+    /// Who configures it; null for nobody that is known.
+    pub manager: Option<&'static str>,
+    /// Who looks for routers: `kernel`, the name of a program, `nobody`, `unknown`.
+    pub router_discovery: &'static str,
+    /// Why nobody does.
+    pub because: Option<&'static str>,
+    /// `accept_ra`.
+    pub accept_ra: Option<i64>,
+    /// `forwarding`.
+    pub forwarding: Option<i64>,
+    /// `use_tempaddr`.
+    pub use_tempaddr: Option<i64>,
+    /// Seconds that its temporary addresses are valid.
+    pub temporary_valid_s: Option<i64>,
+    /// Seconds that its temporary addresses are preferred.
+    pub temporary_preferred_s: Option<i64>,
+}
+
+/// Profiles of AppArmor.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ProfilesOf {
+    /// What is not allowed is denied.
+    pub enforced: u32,
+    /// What is not allowed is recorded.
+    pub complaining: u32,
+}
+
 /// The address that the host sends from.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct ChosenOf {
@@ -173,6 +217,8 @@ pub struct ChosenOf {
     pub until_s: Option<u32>,
     /// Whether the kernel said so; else it follows from RFC 6724.
     pub by_kernel: bool,
+    /// Whether another address is as good by all rules.
+    pub of_equals: bool,
 }
 
 /// A denial of a security module.
@@ -243,8 +289,8 @@ fn document<'a>(
         role_by: &settings.role_by,
         gaps: gaps.iter().map(super::gap).collect(),
         settings: match only {
-            Some(only) => only.iter().map(|ledger| setting(ledger)).collect(),
-            None => settings.ledgers.iter().map(setting).collect(),
+            Some(only) => only.iter().map(|ledger| setting(settings, ledger)).collect(),
+            None => settings.ledgers.iter().map(|ledger| setting(settings, ledger)).collect(),
         },
         conntrack: settings.conntrack.as_ref().map(conntrack),
         restarts: settings.restarts.iter().map(restart).collect(),
@@ -253,16 +299,23 @@ fn document<'a>(
             address: chosen.address.address.address,
             until_s: chosen.address.address.preferred_s,
             by_kernel: chosen.by_kernel,
+            of_equals: chosen.of_equals,
         }),
+        interfaces: settings.interfaces.iter().map(interface).collect(),
         selinux: settings.security.0,
         apparmor: settings.security.1,
+        apparmor_profiles: settings
+            .profiles
+            .map(|p| ProfilesOf { enforced: p.enforced, complaining: p.complaining }),
         denials: settings.denials.iter().map(denial).collect(),
+        denial_logs: settings.denial_logs,
         findings: settings.findings.iter().map(finding).collect(),
     }
 }
 
-fn setting(ledger: &Ledger) -> Setting<'_> {
+fn setting<'a>(settings: &Settings<'_>, ledger: &'a Ledger) -> Setting<'a> {
     Setting {
+        bears_on: settings.bears_on(&ledger.path),
         key: dotted(&ledger.path),
         path: &ledger.path,
         now: ledger.now.as_deref().map(plain),
@@ -333,6 +386,26 @@ fn address<'a>(judged: &'a Judged<'a>) -> AddressOf<'a> {
         deprecated: judged.address.is_deprecated(),
         preferred_s: judged.address.preferred_s,
         valid_s: judged.address.valid_s,
+    }
+}
+
+fn interface<'a>(interface: &Interface<'a>) -> InterfaceOf<'a> {
+    let (router_discovery, because) = match interface.discovery {
+        Discovery::Kernel => ("kernel", None),
+        Discovery::Program(name) => (name, None),
+        Discovery::Nobody(why) => ("nobody", Some(why)),
+        Discovery::Unknown => ("unknown", None),
+    };
+    InterfaceOf {
+        interface: &interface.link.name,
+        manager: interface.manager,
+        router_discovery,
+        because,
+        accept_ra: interface.accept_ra,
+        forwarding: interface.forwarding,
+        use_tempaddr: interface.use_tempaddr,
+        temporary_valid_s: interface.temporary_s.map(|(valid, _)| valid),
+        temporary_preferred_s: interface.temporary_s.map(|(_, preferred)| preferred),
     }
 }
 

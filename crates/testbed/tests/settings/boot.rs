@@ -67,7 +67,12 @@ fn a_value_set_by_hand_is_named_and_gone_after_a_boot() {
     host.run(&["sysctl", "-w", "net.ipv6.bindv6only=1"]);
     let told = host.settings();
     let found = told.setting("net.ipv6.bindv6only");
-    assert_eq!((&found["now"], &found["owner"]), (&"1".into(), &"unknown".into()), "{found:#}");
+    assert_eq!(
+        (&found["now"], &found["owner"]),
+        (&"1".into(), &"by hand or a program".into()),
+        "{found:#}"
+    );
+    assert_eq!(found["after_boot"], "0", "{found:#}");
     host.boots_as_predicted();
     assert_eq!(host.value("net/ipv6/bindv6only"), "0");
 }

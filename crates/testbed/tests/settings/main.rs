@@ -13,8 +13,14 @@
 
 mod addresses;
 mod boot;
+mod chosen;
+mod engines;
+mod files;
+mod findings;
 mod firewalls;
 mod manager;
+mod managers;
 mod model;
 mod modules;
+mod random;
 mod settled;

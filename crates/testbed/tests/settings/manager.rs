@@ -36,6 +36,9 @@ fn check(name: &str, ipv6: &str, expect: &str) {
     let told = host.settings();
     let found = told.setting("net.ipv6.conf.host0.use_tempaddr");
     assert_eq!(found["after_boot"], expect, "{found:#}");
+    let interface = told.interface("host0");
+    assert_eq!(interface["router_discovery"], "NetworkManager", "{interface:#}");
+    assert_eq!(interface["accept_ra"], 0);
     assert_eq!(found["owner"], "NetworkManager", "{found:#}");
     // Whatever was written by hand, the next activation undoes it.
     let other = if expect == "0" { "2" } else { "0" };
@@ -71,7 +74,28 @@ fn ipv6_that_was_turned_off_for_all_is_back_with_a_connection() {
     assert_eq!(found["after_boot"], "0", "{found:#}");
     let findings = told.findings("undone-at-activation");
     assert_eq!(findings.len(), 1, "{:#}", told.0["findings"]);
-    assert_eq!(findings[0]["lines"][0]["text"], "[ipv6] method=disabled");
+    assert_eq!(findings[0]["lines"][0]["text"], "[ipv6]\nmethod=disabled");
     host.boots_as_predicted();
     assert_eq!(host.value("net/ipv6/conf/host0/disable_ipv6"), "0");
+}
+
+#[test]
+fn a_connection_that_is_shared_forwards() {
+    let mut host = host("shared", "method=manual\naddress1=2001:db8:9::1/64", "");
+    host.host
+        .write(
+            "/etc/NetworkManager/system-connections/lab.nmconnection",
+            &profile("method=manual\naddress1=2001:db8:9::1/64")
+                .replace("method=manual\naddress1=192", "method=shared\naddress1=192"),
+        )
+        .unwrap();
+    host.run(&["nmcli", "connection", "reload"]);
+    assert_eq!(host.value("net/ipv4/ip_forward"), "0");
+    let told = host.settings();
+    assert_eq!(told.setting("net.ipv4.ip_forward")["after_boot"], "1");
+    assert_eq!(told.interface("host0")["router_discovery"], "nobody");
+    host.run(&["nmcli", "--wait", "60", "connection", "up", "lab"]);
+    assert_eq!(host.value("net/ipv4/ip_forward"), "1");
+    assert_eq!(host.settings().setting("net.ipv4.ip_forward")["owner"], "NetworkManager");
+    host.boots_as_predicted();
 }

@@ -6,6 +6,8 @@ use std::fmt::Write as _;
 use judge::settings::Kernel;
 use testbed::Netns;
 
+use crate::random::Random;
+
 /// Settings whose writes change others, and some of each way of joining.
 const NAMES_V4: [&str; 8] = [
     "forwarding",
@@ -27,18 +29,6 @@ const NAMES_V6: [&str; 8] = [
     "addr_gen_mode",
     "ignore_routes_with_linkdown",
 ];
-
-/// xorshift: the same sequence for each seed.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 >> 33).unwrap() % end
-    }
-}
 
 /// Every setting of the interfaces of a namespace.
 fn read(netns: &Netns) -> BTreeMap<String, String> {

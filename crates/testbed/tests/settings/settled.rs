@@ -31,7 +31,8 @@ pub(crate) static BINARY: LazyLock<PathBuf> = LazyLock::new(|| {
 pub(crate) struct Settled {
     /// The host. Before the lab, so that it ends first.
     pub(crate) host: Host,
-    _lab: Lab,
+    /// Its lab.
+    pub(crate) lab: Lab,
 }
 
 impl Settled {
@@ -40,7 +41,7 @@ impl Settled {
         let lab = Lab::new().unwrap();
         let host = lab.host(name, options).unwrap();
         host.push(&BINARY, WHYOPEN).unwrap();
-        Self { host, _lab: lab }
+        Self { host, lab }
     }
 
     /// Runs a command in the host and returns what it printed.
@@ -96,6 +97,13 @@ impl Told {
     pub(crate) fn setting(&self, key: &str) -> &Value {
         let all = self.0["settings"].as_array().unwrap();
         all.iter().find(|s| s["key"] == key).unwrap_or_else(|| panic!("no setting {key}"))
+    }
+
+    /// IPv6 on an interface.
+    #[track_caller]
+    pub(crate) fn interface(&self, name: &str) -> &Value {
+        let all = self.0["interfaces"].as_array().unwrap();
+        all.iter().find(|i| i["interface"] == name).unwrap_or_else(|| panic!("no {name}"))
     }
 
     /// The findings of a kind.

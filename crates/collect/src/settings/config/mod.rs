@@ -7,7 +7,7 @@ mod places;
 pub(super) mod syntax;
 mod tree;
 
-use facts::{ConfigFile, ConfigKind, Configuration, Gap, Init, Part, Remedy};
+use facts::{ConfigFile, ConfigKind, Configuration, Gap, Init, Part, Remedy, setting_path};
 
 use places::Place;
 use syntax::Parsed;
@@ -29,6 +29,8 @@ pub(super) fn read(tree: &Tree, depth: Depth) -> Part<Configuration> {
         reading.place(place);
     }
     reading.ufw();
+    reading.kube_proxy();
+    reading.drop_ins(depth);
     let Reading { mut files, denied, mut gaps, .. } = reading;
     files.sort_unstable();
     files.dedup_by(|a, b| a.path == b.path && a.kind == b.kind);
@@ -45,6 +47,26 @@ pub(super) fn read(tree: &Tree, depth: Depth) -> Part<Configuration> {
         other_host: !tree.is_own(),
     };
     Part::with_gaps(configuration, gaps)
+}
+
+/// The settings of the network that files name, by path. Never a secret.
+pub(super) fn named_paths(configuration: &Configuration) -> Vec<String> {
+    let named = |kind| {
+        use ConfigKind::{CommandLine, Commands, Sysctl, UfwSysctl};
+        matches!(kind, Sysctl | UfwSysctl | CommandLine | Commands)
+    };
+    let files = configuration.files.iter().filter(|file| named(file.kind));
+    let entries = files.flat_map(|file| &file.entries).filter(|entry| entry.value.is_some());
+    let mut paths: Vec<String> = entries
+        .map(|entry| entry.key.trim_start_matches('-').trim_start_matches("sysctl."))
+        .map(setting_path)
+        .filter(|path| path.starts_with("net/") && !path.contains(['*', '?', '[']))
+        .filter(|path| !path.split('/').any(|part| part == ".."))
+        .filter(|path| !["secret", "key"].iter().any(|word| path.ends_with(word)))
+        .collect();
+    paths.sort_unstable();
+    paths.dedup();
+    paths
 }
 
 /// Some names, and how many more.
@@ -112,6 +134,37 @@ impl Reading<'_> {
         let Some(path) = entry.and_then(|entry| entry.value.clone()) else { return };
         if path.starts_with('/') {
             self.file(&places::UFW_SYSCTL, &path);
+        }
+    }
+
+    /// The kubelet puts the configuration of kube-proxy, which is a pod, into a volume of it
+    /// (`volumes/kubernetes.io~configmap/NAME`, as kubeadm names it).
+    fn kube_proxy(&mut self) {
+        const PODS: &str = "/var/lib/kubelet/pods";
+        for pod in self.tree.names(PODS).unwrap_or_default() {
+            let volumes = format!("{PODS}/{pod}/volumes/kubernetes.io~configmap");
+            self.file(&places::KUBE_PROXY, &format!("{volumes}/kube-proxy/config.conf"));
+        }
+    }
+
+    /// What is added to units.
+    fn drop_ins(&mut self, depth: Depth) {
+        let folders: &[&str] = match depth {
+            Depth::Usual => &["/etc/systemd/system"],
+            Depth::All => &["/etc/systemd/system", "/usr/lib/systemd/system"],
+        };
+        for folder in folders {
+            for name in self.tree.names(folder).unwrap_or_default() {
+                if !name.ends_with(".service.d") {
+                    continue;
+                }
+                let folder = format!("{folder}/{name}");
+                for file in self.tree.names(&folder).unwrap_or_default() {
+                    if places::DROP_IN.takes(&file) {
+                        self.file(&places::DROP_IN, &format!("{folder}/{file}"));
+                    }
+                }
+            }
         }
     }
 

@@ -55,10 +55,16 @@ const fn costly(place: Place) -> Place {
 pub(super) const UFW_SYSCTL: Place = file(ConfigKind::UfwSysctl, "", syntax::sysctl);
 
 use ConfigKind::{
-    CommandLine, Commands, Docker, DynamicDns, FirewallInit, Ifupdown, Modprobe, ModulesLoad,
-    Netplan, NetworkManagerConf, NetworkManagerDevice, NetworkManagerProfile, NetworkdConf,
-    NetworkdLink, NetworkdNetwork, Shell, Sysctl, Udev,
+    CommandLine, Commands, Docker, DynamicDns, FirewallInit, Ifupdown, KubeProxy, Modprobe,
+    ModulesLoad, Netplan, NetworkManagerConf, NetworkManagerDevice, NetworkManagerProfile,
+    NetworkdConf, NetworkdLink, NetworkdNetwork, Shell, Sysctl, Udev,
 };
+
+/// The configuration of kube-proxy in a pod's volumes.
+pub(super) const KUBE_PROXY: Place = there(file(KubeProxy, "", syntax::kube_proxy));
+
+/// A unit's drop-ins.
+pub(super) const DROP_IN: Place = folder(Commands, "", ".conf", syntax::commands);
 
 /// All places. sysctl.d(5), sysctl.conf(5), NetworkManager.conf(5), systemd.network(5),
 /// networkd.conf(5), netplan(5), interfaces(5), modprobe.d(5), modules-load.d(5), udev(7),
@@ -115,6 +121,8 @@ pub(super) const ALL: &[Place] = &[
     file(Udev, "/usr/lib/udev/rules.d/99-systemd.rules", syntax::udev),
     file(Udev, "/lib/udev/rules.d/99-systemd.rules", syntax::udev),
     file(Docker, "/etc/docker/daemon.json", syntax::docker),
+    there(file(KubeProxy, "/var/lib/kube-proxy/config.conf", syntax::kube_proxy)),
+    there(file(KubeProxy, "/var/lib/kube-proxy/kube-proxy-config.yaml", syntax::kube_proxy)),
     there(file(FirewallInit, "/etc/init.d/iptables", syntax::shell)),
     there(file(FirewallInit, "/etc/init.d/ip6tables", syntax::shell)),
     there(file(FirewallInit, "/etc/rc.d/init.d/iptables", syntax::shell)),

@@ -148,7 +148,8 @@ pub(crate) fn shell(text: &str) -> Parsed {
 /// `ifcfg-INTERFACE` of Red Hat's scripts.
 pub(crate) fn ifcfg(text: &str) -> Parsed {
     variables(text, |name| {
-        name.starts_with("IPV6") || matches!(name, "DEVICE" | "NAME" | "ONBOOT" | "NM_CONTROLLED")
+        let is_name = matches!(name, "DEVICE" | "NAME" | "ONBOOT" | "NM_CONTROLLED");
+        is_name || name.starts_with("IPV6") && !name.contains("ADDR") && !name.contains("GW")
     })
 }
 
@@ -197,6 +198,12 @@ pub(crate) fn netplan(text: &str) -> Parsed {
         let Some((key, value)) = line.split_once(':') else { continue };
         above.retain(|(column, _)| *column < indent);
         let key = key.trim().trim_matches(['"', '\'']);
+        // An interface stands below the name of its type, which stands below `network`.
+        if let [(_, "network"), (_, kind)] = above.as_slice()
+            && kind.ends_with('s')
+        {
+            parsed.add(number, key, "id", Some(kind));
+        }
         if matches!(key, "ipv6-privacy" | "accept-ra" | "ipv6-address-generation" | "renderer") {
             let section = above.last().map_or("", |(_, name)| *name);
             let value = value.split(" #").next().unwrap_or_default().trim();
@@ -308,9 +315,15 @@ pub(crate) fn udev(text: &str) -> Parsed {
             (None, Some(name)) => format!("!{name}"),
             (None, None) => "*".to_owned(),
         };
-        let words = line.split(['"', ' ', ',']);
-        let prefixes: Vec<&str> = words.filter_map(|word| word.strip_prefix("--prefix=")).collect();
-        parsed.add(number, subsystem, &kernel, Some(&prefixes.join(" ")));
+        let words: Vec<&str> = line.split(['"', ' ', ',']).collect();
+        let prefixes: Vec<&str> =
+            words.iter().filter_map(|word| word.strip_prefix("--prefix=")).collect();
+        let anew = ["--system", "-p", "--load"];
+        if line.contains("systemd-sysctl") || words.iter().any(|word| anew.contains(word)) {
+            parsed.add(number, subsystem, &kernel, Some(&prefixes.join(" ")));
+        } else {
+            command(&mut parsed, number, "command", line);
+        }
     }
     parsed
 }
@@ -334,6 +347,31 @@ pub(crate) fn docker(text: &str) -> Parsed {
     parsed
 }
 
+/// KubeProxyConfiguration (kube-proxy Configuration v1alpha1), which is YAML: what it says of
+/// connection tracking.
+pub(crate) fn kube_proxy(text: &str) -> Parsed {
+    let mut parsed = Parsed::default();
+    let mut below = false;
+    for (number, raw) in (1_u32..).zip(text.lines()) {
+        let line = raw.trim_start();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let Some((key, value)) = line.split_once(':') else { continue };
+        if line.len() == raw.len() {
+            below = key == "conntrack";
+        }
+        let value = value.split(" #").next().unwrap_or_default().trim();
+        let value = value.trim_matches(['"', '\'']);
+        if below && line.len() < raw.len() {
+            parsed.add(number, "conntrack", key, Some(value));
+        } else if matches!(key, "kind" | "mode") && line.len() == raw.len() {
+            parsed.add(number, "", key, Some(value));
+        }
+    }
+    parsed
+}
+
 /// Programs that publish an address of this host.
 const DYNAMIC_DNS: [&str; 8] = [
     "ddclient",
@@ -351,8 +389,11 @@ const DYNAMIC_DNS: [&str; 8] = [
 pub(crate) fn commands(text: &str) -> Parsed {
     let mut parsed = Parsed::default();
     for (number, line) in lines(text, &['#', ';']) {
-        // ExecStart=-/sbin/sysctl …
+        // ExecStart=-/sbin/sysctl …; what runs when it stops sets nothing at boot.
         let run = line.split_once('=').filter(|(key, _)| key.starts_with("Exec"));
+        if run.is_some_and(|(key, _)| !key.starts_with("ExecStart")) {
+            continue;
+        }
         if line.contains("sysctl") || line.contains("/proc/sys/") {
             command(&mut parsed, number, "", run.map_or(line, |(_, run)| run));
         }
@@ -470,7 +511,16 @@ mod tests {
     fn yaml_of_netplan() {
         let text = "network:\n  version: 2\n  ethernets:\n    eth0:\n      ipv6-privacy: true # x\n    \
                     \"eth1\":\n      accept-ra: no\n";
-        check(netplan, text, &["5:eth0:ipv6-privacy=true", "7:eth1:accept-ra=no"]);
+        check(
+            netplan,
+            text,
+            &[
+                "4:eth0:id=ethernets",
+                "5:eth0:ipv6-privacy=true",
+                "6:eth1:id=ethernets",
+                "7:eth1:accept-ra=no",
+            ],
+        );
     }
 
     #[test]
@@ -515,13 +565,32 @@ mod tests {
         let text = "ACTION==\"add\", SUBSYSTEM==\"net\", KERNEL!=\"lo\", RUN+=\"/lib/systemd/systemd-sysctl \
                     --prefix=/net/ipv4/conf/$name --prefix=/net/ipv6/conf/$name\"\n\
                     ACTION==\"add\", SUBSYSTEM==\"module\", KERNEL==\"nf_conntrack\", \
-                    RUN+=\"/usr/lib/systemd/systemd-sysctl --prefix=/net/netfilter\"\nKERNEL==\"x\"\n";
+                    RUN+=\"/usr/lib/systemd/systemd-sysctl --prefix=/net/netfilter\"\nKERNEL==\"x\"\n\
+                    SUBSYSTEM==\"module\", KERNEL==\"x\", RUN+=\"/sbin/sysctl -w a.b=1\"\n";
         check(
             udev,
             text,
             &[
                 "1:net:!lo=/net/ipv4/conf/$name /net/ipv6/conf/$name",
                 "2:module:nf_conntrack=/net/netfilter",
+                "4:command:a.b=1",
+            ],
+        );
+    }
+
+    #[test]
+    fn configuration_of_kube_proxy() {
+        let text = "apiVersion: v1\nkind: KubeProxyConfiguration\nconntrack:\n  maxPerCore: null\n  \
+                    # x\n  min: 5 # y\n  tcpEstablishedTimeout: \"24h0m0s\"\nmode: ''\niptables:\n  min: 7\n";
+        check(
+            kube_proxy,
+            text,
+            &[
+                "2::kind=KubeProxyConfiguration",
+                "4:conntrack:maxPerCore=null",
+                "6:conntrack:min=5",
+                "7:conntrack:tcpEstablishedTimeout=24h0m0s",
+                "8::mode=",
             ],
         );
     }

@@ -71,7 +71,7 @@ fn published(subject: &Subject<'_>, settings: &Settings<'_>, found: &mut Vec<Fou
             text,
             action,
             lines,
-            cites: "RFC 8981, section 3.8; RFC 6724, section 5, rule 7",
+            cites: "RFC 8981, section 4; RFC 6724, section 5, rule 7",
         }
         .into(),
     );
@@ -87,10 +87,17 @@ fn turn_off(subject: &Subject<'_>, link: &facts::Link) -> (String, Vec<(String, 
         )
     };
     match managers::of(subject, link) {
-        Manager::NetworkManager(Some(profile)) if profile.path.contains("/netplan-") => {
-            in_file("/etc/netplan", "ipv6-privacy: false")
+        Manager::NetworkManager(Some(file)) | Manager::Networkd(Some(file))
+            if managers::is_made_by_netplan(&file.path) =>
+        {
+            let (file, text) = in_netplan(subject, &link.name, "ipv6-privacy: false");
+            in_file(&file, &text)
         }
-        Manager::NetworkManager(Some(profile)) => in_file(&profile.path, "[ipv6] ip6-privacy=0"),
+        Manager::Netplan(..) => {
+            let (file, text) = in_netplan(subject, &link.name, "ipv6-privacy: false");
+            in_file(&file, &text)
+        }
+        Manager::NetworkManager(Some(profile)) => in_file(&profile.path, "[ipv6]\nip6-privacy=0"),
         Manager::NetworkManager(None) => (
             format!(
                 "nmcli connection modify NAME ipv6.ip6-privacy 0 (the profile of {})",
@@ -98,14 +105,23 @@ fn turn_off(subject: &Subject<'_>, link: &facts::Link) -> (String, Vec<(String, 
             ),
             vec![],
         ),
-        Manager::Networkd(Some(file)) if file.path.contains("netplan") => {
-            in_file("/etc/netplan", "ipv6-privacy: false")
-        }
-        Manager::Networkd(Some(file)) => in_file(&file.path, "[Network] IPv6PrivacyExtensions=no"),
+        Manager::Networkd(Some(file)) => in_file(&file.path, "[Network]\nIPv6PrivacyExtensions=no"),
         Manager::Ifupdown(file) => in_file(&file.path, "privext 0"),
         Manager::Ifcfg(file) => in_file(&file.path, "IPV6_PRIVACY=no"),
         Manager::Networkd(None) | Manager::Nobody => in_file(OWN_FILE, &line(&path, "0")),
     }
+}
+
+/// The file of netplan that says something of an interface, and the lines that say this: netplan
+/// reads what is set there, whatever else the file has (netplan-set(8)).
+pub(super) fn in_netplan(subject: &Subject<'_>, link: &str, option: &str) -> (String, String) {
+    let (file, kind) = match managers::netplan(subject, link, "id") {
+        Some((file, entry)) => {
+            (file.path.clone(), entry.value.clone().unwrap_or_else(|| "ethernets".to_owned()))
+        }
+        None => ("/etc/netplan/99-local.yaml".to_owned(), "ethernets".to_owned()),
+    };
+    (file, format!("network:\n  {kind}:\n    {link}:\n      {option}"))
 }
 
 /// A temporary address is there though no new ones are made: it stays reachable until it ends.
@@ -177,7 +193,7 @@ fn forwards_and_listens(subject: &Subject<'_>, settings: &Settings<'_>, found: &
 }
 
 /// A time, for people.
-fn span(seconds: u32) -> String {
+pub(super) fn span(seconds: u32) -> String {
     match seconds {
         0..120 => format!("{seconds} s"),
         120..7_200 => format!("{} min", seconds / 60),

@@ -35,7 +35,8 @@ pub(super) fn find(subject: &Subject<'_>, settings: &Settings<'_>, found: &mut V
         }
         too_early(ledger, found);
         readers_differ(ledger, found);
-        by_hand(ledger, found);
+        not_read(ledger, found);
+        by_hand(subject, ledger, found);
         without_effect(subject, ledger, found);
         dots(subject, ledger, found);
         undone(subject, ledger, found);
@@ -113,15 +114,26 @@ fn readers_differ(ledger: &Ledger, found: &mut Vec<Found>) {
 }
 
 /// Set by hand: a boot takes it back.
-fn by_hand(ledger: &Ledger, found: &mut Vec<Found>) {
+fn by_hand(subject: &Subject<'_>, ledger: &Ledger, found: &mut Vec<Found>) {
     let weighty = ledger.path.rsplit('/').next().is_some_and(|name| WEIGHTY.contains(&name));
     let (Some(now), Some(then)) = (&ledger.now, &ledger.after_boot) else { return };
-    // Those of interfaces follow from `default`, or from who configures the interface.
-    let of_one_link =
-        key::of_link(&ledger.path).is_some_and(|of| !matches!(of.link, "all" | "default"));
     let alias = ledger.path == "net/ipv4/conf/all/forwarding"
         || ledger.path == "net/ipv4/conf/default/forwarding";
-    if !weighty || alias || of_one_link || !ledger.changes() || ledger.too_early().is_some() {
+    if !weighty || alias || !ledger.changes() || ledger.too_early().is_some() {
+        return;
+    }
+    if let Some(of) = key::of_link(&ledger.path).filter(|of| !matches!(of.link, "all" | "default"))
+    {
+        // Those of interfaces follow from `default`, or from who configures the interface, and
+        // programs make virtual ones as they need them.
+        let link = subject.links().iter().find(|link| link.name == of.link);
+        let real = link.is_some_and(|link| link.kind.is_empty() && !link.loopback);
+        if ledger.owner != Owner::ByHand || !real {
+            return;
+        }
+    }
+    // What is in a file that only `sysctl --system` reads is another finding's.
+    if ledger.sources.iter().any(|source| source.effect == Effect::ByHandOnly) {
         return;
     }
     let name = key::dotted(&ledger.path);
@@ -131,18 +143,63 @@ fn by_hand(ledger: &Ledger, found: &mut Vec<Found>) {
         _ => "nothing sets it".to_owned(),
     };
     let owner = match ledger.owner {
-        Owner::ByHand => "set by hand or by a program",
-        _ => "set",
+        Owner::ByHand => ", set by hand or by a program",
+        _ => "",
     };
+    let mut text = format!("{name} is {now}{owner}, and will be {then} after a boot: {why}");
+    let mut severity = Severity::Low;
+    if ledger.path == "net/ipv6/bindv6only" {
+        let names = super::sockets::on_any_ipv6(subject, now == "1");
+        if !names.is_empty() {
+            let what = if now == "1" { "will answer IPv4 too" } else { "will not answer IPv4" };
+            text = format!("{text}; {names} {what}, unless they choose that themselves");
+            severity = if now == "1" { Severity::Medium } else { Severity::Low };
+        }
+    }
     found.push(
         Says {
-            id: "setting-does-not-last",
-            severity: Severity::Low,
+            id: super::DOES_NOT_LAST,
+            severity,
             subject: &name,
-            text: format!("{name} is {now}, {owner}, and will be {then} after a boot: {why}"),
+            text,
             action: format!("write it down if it is meant to stay: {OWN_FILE}"),
             lines: vec![(OWN_FILE.to_owned(), line(&ledger.path, now))],
             cites: "sysctl.d(5)",
+        }
+        .into(),
+    );
+}
+
+/// A line of `/etc/sysctl.conf` where nothing reads that file at boot.
+fn not_read(ledger: &Ledger, found: &mut Vec<Found>) {
+    let Some(source) = ledger.sources.iter().rev().find(|s| s.effect == Effect::ByHandOnly) else {
+        return;
+    };
+    let Some(wanted) = source.value.as_deref() else { return };
+    if ledger.after_boot.as_deref().is_some_and(|then| key::same_value(then, wanted))
+        // What other files say instead is another finding's.
+        || ledger.winner().is_some_and(|winner| winner.stage == Stage::Sysctl)
+    {
+        return;
+    }
+    let name = key::dotted(&ledger.path);
+    let then = match ledger.after_boot.as_deref() {
+        Some(then) => format!(": after a boot it is {then}"),
+        None => String::new(),
+    };
+    found.push(
+        Says {
+            id: "not-read-at-boot",
+            severity: Severity::Medium,
+            subject: &name,
+            text: format!(
+                "{} line {} sets {name} to {wanted}, but nothing reads that file at boot on this \
+                 host{then}",
+                source.file, source.line
+            ),
+            action: format!("move the line to {OWN_FILE}"),
+            lines: vec![(OWN_FILE.to_owned(), line(&ledger.path, wanted))],
+            cites: "sysctl.d(5); release notes of Debian 13, about systemd-sysctl and /etc/sysctl.conf",
         }
         .into(),
     );
@@ -258,23 +315,40 @@ fn undone(subject: &Subject<'_>, ledger: &Ledger, found: &mut Vec<Found>) {
     let Some((path, wish)) = wished else { return };
     let Some(value) = winner.value.as_deref().filter(|v| !key::same_value(v, wish)) else { return };
     let name = key::dotted(&ledger.path);
-    let option = match (of.name, winner.stage) {
-        ("disable_ipv6", Stage::NetworkManager) => "ipv6.method=disabled".to_owned(),
-        ("use_tempaddr", Stage::NetworkManager) => format!("ipv6.ip6-privacy={wish}"),
-        ("use_tempaddr", Stage::Ifupdown) => format!("privext {wish}"),
-        _ => format!("the option for {}", of.name),
+    let on = !key::same_value(wish, "0");
+    let netplan = super::super::managers::netplan(subject, of.link, "id").is_some();
+    let privacy = match wish {
+        "0" => "no",
+        "1" => "prefer-public",
+        _ => "yes",
     };
-    let netplan = winner.file.contains("/netplan-") || winner.file.contains("-netplan-");
-    let place = if netplan { "/etc/netplan".to_owned() } else { winner.file.clone() };
-    let lines = match winner.stage {
-        Stage::NetworkManager if !netplan => {
-            let (key, value) = option.split_once('=').unwrap_or((&option, ""));
-            let key = key.trim_start_matches("ipv6.");
-            vec![(place.clone(), format!("[ipv6] {key}={value}"))]
+    let text = match (of.name, winner.stage) {
+        ("use_tempaddr", Stage::NetworkManager | Stage::Networkd) if netplan => {
+            format!("ipv6-privacy: {on}")
         }
-        Stage::Ifupdown => vec![(place.clone(), option.clone())],
-        _ => vec![],
+        ("disable_ipv6", Stage::NetworkManager) => "[ipv6]\nmethod=disabled".to_owned(),
+        ("use_tempaddr", Stage::NetworkManager) => format!("[ipv6]\nip6-privacy={wish}"),
+        ("use_tempaddr", Stage::Networkd) => format!("[Network]\nIPv6PrivacyExtensions={privacy}"),
+        ("use_tempaddr", Stage::Ifupdown) => format!("privext {wish}"),
+        ("use_tempaddr", Stage::Ifcfg) if on => "IPV6_PRIVACY=rfc3041".to_owned(),
+        ("use_tempaddr", Stage::Ifcfg) => "IPV6_PRIVACY=no".to_owned(),
+        _ => String::new(),
     };
+    let line = match text {
+        text if text.is_empty() => None,
+        text if netplan => Some(super::addresses::in_netplan(subject, of.link, &text)),
+        text => Some((winner.file.clone(), text)),
+    };
+    let place = line.as_ref().map_or(winner.file.as_str(), |(file, _)| file).to_owned();
+    let again = match winner.stage {
+        Stage::NetworkManager if !netplan => {
+            ", then nmcli connection reload and activate it again".to_owned()
+        }
+        _ if netplan => ", then netplan apply".to_owned(),
+        Stage::Networkd => ", then networkctl reload".to_owned(),
+        _ => String::new(),
+    };
+    let lines: Vec<(String, String)> = line.into_iter().collect();
     found.push(
         Says {
             id: "undone-at-activation",
@@ -286,9 +360,14 @@ fn undone(subject: &Subject<'_>, ledger: &Ledger, found: &mut Vec<Found>) {
                 winner.file,
                 of.link
             ),
-            action: format!("set it where the interface is configured: {option} in {place}"),
+            action: format!("say it where {} is configured: {place}{again}", of.link),
             lines,
-            cites: "nm-settings-nmcli(5), systemd.network(5), interfaces(5)",
+            cites: match winner.stage {
+                Stage::NetworkManager => "nm-settings-nmcli(5), ipv6.method and ipv6.ip6-privacy",
+                Stage::Networkd => "systemd.network(5), IPv6PrivacyExtensions=",
+                Stage::Ifupdown => "interfaces(5), privext",
+                _ => "initscripts sysconfig.txt, IPV6_PRIVACY",
+            },
         }
         .into(),
     );

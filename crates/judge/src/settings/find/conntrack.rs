@@ -9,6 +9,7 @@ use crate::finding::Severity;
 pub(super) fn find(_subject: &Subject<'_>, settings: &Settings<'_>, found: &mut Vec<Found>) {
     full(settings, found);
     for restart in settings.restarts.iter().filter(|r| r.verdict != Verdict::Survives) {
+        let init = restart.service != "firewalld";
         let surely = restart.verdict == Verdict::Resets;
         let count = restart.settings.len();
         if count == 0 && restart.flows.unwrap_or(0) == 0 {
@@ -28,9 +29,12 @@ pub(super) fn find(_subject: &Subject<'_>, settings: &Settings<'_>, found: &mut 
             restart.because
         );
         let (mut action, mut lines) = (String::new(), Vec::new());
-        if let Some((file, number)) = &restart.decided_by {
+        if let Some((file, number)) = restart.decided_by.as_ref().filter(|_| init) {
             let name = if restart.service == "ip6tables" { "IP6TABLES_" } else { "IPTABLES_" };
-            action = format!("keep the modules: {file} line {number}");
+            action = format!(
+                "keep the modules: {file} line {number}. With {name}SYSCTL_LOAD_LIST=\".nf_conntrack\" the \
+                 settings that are written in a file come back, the flows do not"
+            );
             lines.push((file.clone(), format!("{name}MODULES_UNLOAD=\"no\"")));
         }
         found.push(

@@ -3,7 +3,10 @@
 mod addresses;
 mod boot;
 mod conntrack;
+mod files;
+mod forwarding;
 mod network;
+pub(super) mod sockets;
 
 use super::subject::Subject;
 use super::{Settings, key};
@@ -25,11 +28,29 @@ pub(super) fn all(subject: &Subject<'_>, settings: &Settings<'_>) -> Vec<Found> 
     let mut found = Vec::new();
     conntrack::find(subject, settings, &mut found);
     boot::find(subject, settings, &mut found);
+    files::find(subject, settings, &mut found);
     addresses::find(subject, settings, &mut found);
+    sockets::find(subject, settings, &mut found);
+    forwarding::find(subject, settings, &mut found);
     network::find(subject, settings, &mut found);
+    // That a boot takes it back need not be said of what is wrong as it is.
+    let wrong: Vec<(String, Severity)> = found
+        .iter()
+        .filter(|f| f.finding.id != DOES_NOT_LAST)
+        .map(|f| (f.finding.subject.clone(), f.finding.severity))
+        .collect();
+    found.retain(|f| {
+        let is_worse = |(subject, severity): &(String, Severity)| {
+            *subject == f.finding.subject && *severity >= f.finding.severity
+        };
+        f.finding.id != DOES_NOT_LAST || !wrong.iter().any(is_worse)
+    });
     found.sort_by_key(|f| std::cmp::Reverse(f.finding.severity));
     found
 }
+
+/// What is set by hand and is gone after a boot.
+const DOES_NOT_LAST: &str = "setting-does-not-last";
 
 /// What a finder says.
 struct Says<'s> {

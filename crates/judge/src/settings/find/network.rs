@@ -1,208 +1,127 @@
-//! Settings that open or close ways to this host, and denials that explain a port that is not open.
+//! Neighbours, pings, and denials that explain a port that is not open.
 
-use facts::Port;
+use std::net::IpAddr;
 
-use super::super::role::Role;
+use facts::{Link, Prefix};
+
+use super::super::addresses::Scope;
 use super::super::subject::Subject;
 use super::super::{Settings, key};
 use super::{Found, OWN_FILE, Says, line};
 use crate::finding::Severity;
 
 pub(super) fn find(subject: &Subject<'_>, settings: &Settings<'_>, found: &mut Vec<Found>) {
-    loopback_from_outside(subject, found);
-    forwards_for_nobody(subject, settings, found);
-    redirects_on_a_router(subject, settings, found);
-    ports_that_may_be_taken(subject, found);
-    queue_limit(subject, found);
+    pings(subject, settings, found);
+    neighbour_table(subject, found);
+    two_on_one_link(settings, found);
     denials(settings, found);
 }
 
-/// `route_localnet` lets others on the link speak to what is bound to 127.0.0.1.
-fn loopback_from_outside(subject: &Subject<'_>, found: &mut Vec<Found>) {
-    let on =
-        |link: &str| subject.number(&format!("net/ipv4/conf/{link}/route_localnet")) == Some(1);
-    let all = on("all");
-    let link = subject
-        .links()
+/// Pings are off for one family alone.
+fn pings(subject: &Subject<'_>, settings: &Settings<'_>, found: &mut Vec<Found>) {
+    let (four, six) = ("net/ipv4/icmp_echo_ignore_all", "net/ipv6/icmp/echo_ignore_all");
+    let global = settings
+        .addresses
         .iter()
-        .find(|link| !link.loopback && link.kind.is_empty() && (all || on(&link.name)));
-    let Some(link) = link else { return };
-    let Some(namespace) = subject.namespace else { return };
-    let bound = subject.snapshot.sockets.items().iter().any(|socket| {
-        socket.netns == namespace.id
-            && socket.is_open()
-            && socket.local.address.is_loopback()
-            && socket.local.address.is_ipv4()
-    });
-    if !bound {
+        .find(|judged| judged.address.address.is_ipv6() && judged.scope == Scope::Global);
+    let Some(global) = global else { return };
+    if subject.number(four) != Some(1) || subject.number(six) != Some(0) {
         return;
     }
-    let path = format!("net/ipv4/conf/{}/route_localnet", if all { "all" } else { &link.name });
     found.push(
         Says {
-            id: "loopback-from-outside",
-            severity: Severity::Medium,
-            subject: &key::dotted(&path),
+            id: "pings-over-ipv6",
+            severity: Severity::Info,
+            subject: &key::dotted(six),
             text: format!(
-                "{} is 1: hosts on the link of {} can send to services bound to 127.0.0.1, unless the \
-                 firewall drops it",
-                key::dotted(&path),
-                link.name
+                "pings are not answered over IPv4 ({} is 1), but over IPv6 they are: {}",
+                key::dotted(four),
+                global.address.address
             ),
-            action: format!(
-                "sysctl -w {}=0, or drop packets to 127.0.0.0/8 that do not come from lo",
-                key::dotted(&path)
-            ),
-            lines: vec![(OWN_FILE.to_owned(), line(&path, "0"))],
-            cites: "CVE-2020-8558; kernel Documentation/networking/ip-sysctl.rst, route_localnet",
+            action: format!("sysctl -w {}=1, or 0 for the other", key::dotted(six)),
+            lines: vec![(OWN_FILE.to_owned(), line(six, "1"))],
+            cites: "kernel Documentation/networking/ip-sysctl.rst, echo_ignore_all",
         }
         .into(),
     );
 }
 
-/// It forwards, and nothing here needs that.
-fn forwards_for_nobody(subject: &Subject<'_>, settings: &Settings<'_>, found: &mut Vec<Found>) {
-    let path = "net/ipv4/ip_forward";
-    if !matches!(settings.role, Role::Server | Role::Desktop) || subject.number(path) != Some(1) {
-        return;
-    }
-    // Bridges and tunnels are made to forward; one interface alone forwards back to where it came from.
-    let others = subject.links().iter().filter(|link| !link.loopback);
-    if others.clone().any(|link| !matches!(link.kind.as_str(), "" | "veth")) {
-        return;
-    }
-    let real: Vec<&str> = others.map(|link| link.name.as_str()).collect();
-    if real.is_empty() {
-        return;
-    }
-    let set = settings.ledger(path).and_then(|ledger| ledger.winner());
-    let by = set
-        .map_or("by hand or by a program".to_owned(), |s| format!("by {} line {}", s.file, s.line));
-    found.push(
-        Says {
-            id: "forwards-for-nobody",
-            severity: Severity::Low,
-            subject: &key::dotted(path),
-            text: format!(
-                "it forwards IPv4 among {}, set {by}, and no container engine, tunnel or bridge here \
-                 needs that",
-                real.join(", ")
-            ),
-            action: "sysctl -w net.ipv4.ip_forward=0, unless others use this host as a router".to_owned(),
-            lines: vec![(OWN_FILE.to_owned(), line(path, "0"))],
-            cites: "RFC 1122, section 3.3.4.2 (a host that is no router must not forward)",
-        }
-        .into(),
-    );
-}
-
-/// A router must not follow redirects.
-fn redirects_on_a_router(subject: &Subject<'_>, settings: &Settings<'_>, found: &mut Vec<Found>) {
-    if settings.role != Role::Router {
-        return;
-    }
-    for link in subject.links().iter().filter(|link| !link.loopback) {
-        let path = format!("net/ipv4/conf/{}/accept_redirects", link.name);
-        if settings.ledger(&path).and_then(|ledger| ledger.effective) != Some(1) {
-            continue;
-        }
+/// The table of neighbours was full: who is not in it is not answered.
+fn neighbour_table(subject: &Subject<'_>, found: &mut Vec<Found>) {
+    for (folder, name, full) in [
+        ("ipv4", "ARP", subject.state.arp_table_full),
+        ("ipv6", "neighbour discovery", subject.state.nd_table_full),
+    ] {
+        let Some(full) = full.filter(|full| *full > 0) else { continue };
+        let path = format!("net/{folder}/neigh/default/gc_thresh3");
+        let Some(limit) = subject.number(&path) else { continue };
+        let wanted = limit.saturating_mul(4).to_string();
         found.push(
             Says {
-                id: "router-follows-redirects",
-                severity: Severity::Low,
+                id: "neighbour-table-full",
+                severity: Severity::Medium,
                 subject: &key::dotted(&path),
-                text: format!("this router follows ICMP redirects that arrive on {}", link.name),
-                action: format!("sysctl -w {}=0", key::dotted(&path)),
-                lines: vec![(OWN_FILE.to_owned(), line(&path, "0"))],
-                cites: "RFC 1812, section 5.2.7.2",
+                text: format!(
+                    "the table of {name} was full {full} times since the boot ({limit} entries at \
+                     most): hosts on the link that were not in it got no answer"
+                ),
+                action: format!(
+                    "if its links have that many hosts, raise it: sysctl -w {}={wanted}; else see who \
+                     asks for so many: ip -statistics neighbour",
+                    key::dotted(&path)
+                ),
+                lines: vec![(OWN_FILE.to_owned(), line(&path, &wanted))],
+                cites: "kernel Documentation/networking/ip-sysctl.rst, gc_thresh3; RFC 6583, section 6",
             }
             .into(),
         );
     }
 }
 
-/// Services on ports that the kernel gives to outgoing connections.
-fn ports_that_may_be_taken(subject: &Subject<'_>, found: &mut Vec<Found>) {
-    let range = subject.value("net/ipv4/ip_local_port_range").unwrap_or_default();
-    let mut ends = range.split_whitespace().filter_map(|end| end.parse::<u16>().ok());
-    let (Some(first), Some(last)) = (ends.next(), ends.next()) else { return };
-    let reserved = subject.value("net/ipv4/ip_local_reserved_ports").unwrap_or_default();
-    let is_reserved = |port: u16| {
-        reserved.split(',').any(|part| match part.trim().split_once('-') {
-            Some((a, b)) => {
-                a.parse().is_ok_and(|a: u16| a <= port) && b.parse().is_ok_and(|b: u16| port <= b)
-            }
-            None => part.trim().parse() == Ok(port),
-        })
-    };
-    let Some(namespace) = subject.namespace else { return };
-    let mut ports: Vec<u16> = subject
-        .snapshot
-        .sockets
-        .items()
+/// Two interfaces on one link: each answers ARP for the address of the other.
+fn two_on_one_link(settings: &Settings<'_>, found: &mut Vec<Found>) {
+    let of_card = |link: &Link| link.up && !link.loopback && link.kind.is_empty();
+    let cards: Vec<(&str, Prefix)> = settings
+        .addresses
         .iter()
-        .filter(|s| {
-            s.netns == namespace.id
-                && s.state == facts::State::Listen
-                && !s.local.address.is_loopback()
+        .filter_map(|judged| {
+            let link = judged.link.filter(|link| of_card(link))?;
+            let IpAddr::V4(ip) = judged.address.address else { return None };
+            let len = judged.address.prefix_len;
+            let mask = u32::MAX.checked_shl(u32::from(32_u8.saturating_sub(len))).unwrap_or(0);
+            let net = std::net::Ipv4Addr::from(u32::from(ip) & mask);
+            (len < 32).then_some((link.name.as_str(), Prefix { address: net.into(), len }))
         })
-        .filter_map(facts::Socket::port)
-        .filter(|Port(port)| (first..=last).contains(port) && !is_reserved(*port))
-        .map(|port| port.0)
-        // A port that was given, not chosen, differs each time: only registered ones are pinned.
-        .filter(|port| crate::service::of(facts::Protocol::TCP, Port(*port)).is_some())
         .collect();
-    ports.sort_unstable();
-    ports.dedup();
-    let Some(port) = ports.first() else { return };
-    let list = ports.iter().map(u16::to_string).collect::<Vec<_>>().join(",");
-    let value =
-        if reserved.trim().is_empty() { list.clone() } else { format!("{reserved},{list}") };
-    let path = "net/ipv4/ip_local_reserved_ports";
-    found.push(
-        Says {
-            id: "port-may-be-taken",
-            severity: Severity::Info,
-            subject: &format!("tcp/{port}"),
-            text: format!(
-                "{list} lies in ip_local_port_range ({first}-{last}): an outgoing connection may have it \
-                 when its service starts"
-            ),
-            action: format!("reserve it: sysctl -w {}={value}", key::dotted(path)),
-            lines: vec![(OWN_FILE.to_owned(), line(path, &value))],
-            cites: "kernel Documentation/networking/ip-sysctl.rst, ip_local_reserved_ports",
-        }
-        .into(),
-    );
-}
-
-/// A full accept queue whose limit is the kernel's.
-fn queue_limit(subject: &Subject<'_>, found: &mut Vec<Found>) {
-    let path = "net/core/somaxconn";
-    let Some(limit) = subject.number(path).and_then(|n| u32::try_from(n).ok()) else { return };
-    let Some(namespace) = subject.namespace else { return };
-    let full = subject.snapshot.sockets.items().iter().find(|socket| {
-        socket.netns == namespace.id
-            && socket.state == facts::State::Listen
-            && socket.queue.max == limit
-            && socket.queue.now > socket.queue.max
+    let pair = cards.iter().enumerate().find_map(|(at, (name, prefix))| {
+        let others = cards.get(at.saturating_add(1)..)?;
+        let other = others.iter().find(|(other, p)| other != name && p == prefix)?;
+        Some((*name, other.0, *prefix))
     });
-    let Some(Port(port)) = full.and_then(facts::Socket::port) else { return };
-    let wanted = limit.saturating_mul(2).to_string();
+    let Some((one, other, prefix)) = pair else { return };
+    let counts = |link: &str, name: &str| {
+        let path = format!("net/ipv4/conf/{link}/{name}");
+        settings.ledger(&path).and_then(|ledger| ledger.effective)
+    };
+    let plain =
+        |link: &str| counts(link, "arp_filter") == Some(0) && counts(link, "arp_ignore") == Some(0);
+    if !plain(one) || !plain(other) {
+        return;
+    }
+    let path = "net/ipv4/conf/all/arp_ignore";
     found.push(
         Says {
-            id: "queue-limit",
-            severity: Severity::Low,
+            id: "arp-for-each-other",
+            severity: Severity::Info,
             subject: &key::dotted(path),
             text: format!(
-                "the accept queue of port {port} is full, and somaxconn ({limit}) limits it"
+                "{one} and {other} are both in {}/{}, and each answers ARP for the address of the other: \
+                 packets for one may arrive on the other, past rules that name its interface",
+                prefix.address, prefix.len
             ),
-            action: format!(
-                "if its program keeps up: sysctl -w {}={wanted}, and restart it",
-                key::dotted(path)
-            ),
-            lines: vec![(OWN_FILE.to_owned(), line(path, &wanted))],
-            cites: "listen(2), about somaxconn",
+            action: format!("sysctl -w {}=1", key::dotted(path)),
+            lines: vec![(OWN_FILE.to_owned(), line(path, "1"))],
+            cites: "kernel Documentation/networking/ip-sysctl.rst, arp_filter and arp_ignore",
         }
         .into(),
     );
