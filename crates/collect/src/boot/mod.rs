@@ -23,6 +23,7 @@ mod links;
 mod listen;
 mod listeners;
 mod load_path;
+mod refused;
 mod starters;
 mod syntax;
 mod tree;

@@ -8,7 +8,7 @@ use super::conditions::Conditions;
 use super::load_path::{Lasts, LoadPath, drop_in_folders, template};
 use super::starters::Commands;
 use super::syntax::{self, Setting, expand, words};
-use super::{listen, load_path};
+use super::{listen, load_path, refused};
 
 /// Reads a unit by one of its names, as the next boot will find it.
 pub(super) fn read(
@@ -127,6 +127,7 @@ struct Builder<'b, 't> {
     conditions: Conditions,
     listen: listen::Listen,
     accept: bool,
+    service: refused::Service,
     programs: BTreeSet<String>,
     named: BTreeSet<u16>,
 }
@@ -142,6 +143,7 @@ impl<'b, 't> Builder<'b, 't> {
             conditions: Conditions::default(),
             listen: listen::Listen::default(),
             accept: false,
+            service: refused::Service::default(),
             programs: BTreeSet::new(),
             named: BTreeSet::new(),
         }
@@ -151,6 +153,9 @@ impl<'b, 't> Builder<'b, 't> {
     fn set(&mut self, file: &str, setting: &Setting, commands: &mut Commands<'_>) {
         let source = || format!("{file}:{}", setting.line);
         let key = setting.key.as_str();
+        if setting.section == "Service" {
+            self.service.set(key, &setting.value);
+        }
         match (setting.section.as_str(), self.kind.as_str()) {
             ("Unit", _) => self.set_unit(key, &setting.value, source),
             ("Service", "service") if key.starts_with("Exec") => {
@@ -178,6 +183,18 @@ impl<'b, 't> Builder<'b, 't> {
             "Conflicts" => PullKind::Conflicts,
             "OnFailure" => PullKind::OnFailure,
             "OnSuccess" => PullKind::OnSuccess,
+            "After" | "Before" => {
+                self.order(key, value);
+                return;
+            }
+            "DefaultDependencies" => {
+                self.unit.no_defaults = !is_true(value);
+                return;
+            }
+            "SuccessAction" => {
+                self.service.set(key, value);
+                return;
+            }
             "SourcePath" => {
                 self.unit.source_exists = self.path.tree.exists(value);
                 self.unit.source = Some(value.to_owned());
@@ -203,6 +220,14 @@ impl<'b, 't> Builder<'b, 't> {
                 _ => self.unit.unclear.push(format!("{}={word} ({})", kind.name(), source())),
             }
         }
+    }
+
+    /// Adds to the order of starts. An empty value does not take back earlier ones.
+    fn order(&mut self, key: &str, value: &str) {
+        let name = self.unit.name.clone();
+        let named = words(value).into_iter().filter_map(|word| expand(&word, &name));
+        let list = if key == "After" { &mut self.unit.after } else { &mut self.unit.before };
+        list.extend(named.filter(|to| load_path::is_unit_name(to)));
     }
 
     fn command(&mut self, value: &str, source: impl Fn() -> String, commands: &mut Commands<'_>) {
@@ -299,7 +324,8 @@ impl<'b, 't> Builder<'b, 't> {
     }
 
     fn finish(self) -> UnitFile {
-        let Self { mut unit, kind, accept, conditions, listen, programs, named, .. } = self;
+        let Self { mut unit, kind, accept, conditions, listen, service, programs, named, .. } =
+            self;
         let own = |suffix: &str| {
             let stem = unit.name.rsplit_once('.').map_or("", |(stem, _)| stem);
             format!("{stem}{suffix}.service")
@@ -312,6 +338,16 @@ impl<'b, 't> Builder<'b, 't> {
                 "socket" => unit.starts = unit.starts.or_else(|| Some(own(""))),
                 _ => {}
             }
+            unit.broken = match kind.as_str() {
+                "service" => service.refused(),
+                "timer" | "path" if unit.triggers.is_empty() => Some("it names no event"),
+                _ => None,
+            }
+            .map(str::to_owned);
+        }
+        for list in [&mut unit.after, &mut unit.before] {
+            list.sort_unstable();
+            list.dedup();
         }
         unit.conditions = conditions.list;
         unit.listen = listen.finish();

@@ -30,6 +30,18 @@ pub struct UnitFile {
     /// The units that its start concerns. Sorted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pulls: Vec<Pull>,
+    /// The units that it is started after, if these are started too: `After=`. Sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<String>,
+    /// The units that it is started before: `Before=`. Sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub before: Vec<String>,
+    /// Whether it is not ordered by what it is: `DefaultDependencies=no`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub no_defaults: bool,
+    /// Why systemd refuses to load it, though it has a file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub broken: Option<String>,
     /// What must hold for it to start, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,

@@ -20,6 +20,8 @@ use facts::{
     UnitLoad, UserManager,
 };
 
+use super::circle;
+
 /// Whether a unit is started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Started {
@@ -62,6 +64,10 @@ pub(crate) enum Obstacle<'a> {
     NoFile(&'a str),
     /// Its file could not be read.
     Unreadable(&'a UnitFile),
+    /// systemd refuses its file, for this.
+    Broken(&'a str),
+    /// It is in a circle of units, each of which is to be started after the next; with this one.
+    Circle(&'a str),
     /// The file that it was generated from is gone.
     SourceGone(&'a UnitFile),
     /// A condition does not hold, or that is not known.
@@ -92,6 +98,7 @@ pub(crate) struct Graph<'a> {
     hampered: Vec<Option<&'a str>>,
     started: Vec<(Started, Option<Step<'a>>)>,
     conflicts: Vec<Option<&'a str>>,
+    circles: Vec<Option<&'a str>>,
 }
 
 impl<'a> Graph<'a> {
@@ -119,8 +126,8 @@ impl<'a> Graph<'a> {
         }
         let started = vec![(Started::No, None); units.len()];
         let blocked = units.iter().map(own_obstacle).collect();
-        let (hampered, conflicts) = (Vec::new(), Vec::new());
-        let mut graph = Self { units, by_name, blocked, hampered, started, conflicts };
+        let (hampered, conflicts, circles) = (Vec::new(), Vec::new(), Vec::new());
+        let mut graph = Self { units, by_name, blocked, hampered, started, conflicts, circles };
         graph.find_hampered();
         if let Some(target) = target {
             let step = Step { from: None, how: How::Default(target) };
@@ -128,6 +135,7 @@ impl<'a> Graph<'a> {
         }
         graph.maybe(starters);
         graph.find_conflicts();
+        graph.circles = circle::find(&graph);
         graph
     }
 
@@ -273,6 +281,9 @@ impl<'a> Graph<'a> {
         {
             return Runs::No(Obstacle::Starts(starts));
         }
+        if let Some(other) = self.circles.get(at).copied().flatten() {
+            return Runs::Maybe(Obstacle::Circle(other));
+        }
         let requires = self.hampered_by(at).map(Obstacle::Requires);
         match (conditions(unit), requires) {
             (Runs::Yes | Runs::Maybe(_), Some(requires)) => Runs::Maybe(requires),
@@ -348,7 +359,8 @@ fn own_obstacle(unit: &UnitFile) -> Option<Obstacle<'_>> {
         return Some(Obstacle::SourceGone(unit));
     }
     match unit.load {
-        UnitLoad::Loaded | UnitLoad::Unreadable => None,
+        UnitLoad::Loaded => unit.broken.as_deref().map(Obstacle::Broken),
+        UnitLoad::Unreadable => None,
         UnitLoad::Masked => Some(Obstacle::Masked(unit)),
         UnitLoad::NotFound if is_of_kernel(&unit.name) => None,
         UnitLoad::NotFound => Some(Obstacle::NoFile(&unit.name)),
@@ -356,7 +368,7 @@ fn own_obstacle(unit: &UnitFile) -> Option<Obstacle<'_>> {
 }
 
 /// Whether a dependency starts the other unit.
-fn pulls_in(kind: PullKind) -> bool {
+pub(super) fn pulls_in(kind: PullKind) -> bool {
     use PullKind::{BindsTo, Requires, Upholds, Wants};
     matches!(kind, Requires | BindsTo | Wants | Upholds)
 }

@@ -3,7 +3,7 @@
 //! Input: [`facts::Boot`] and who holds the socket. Output: an [`AfterBoot`] with its reasons. "Does
 //! not return" is said only where everything that might start it was read and names it nowhere.
 //!
-//! * `graph`: which units the next boot starts.
+//! * `graph`: which units the next boot starts; `circle`: which of them wait for each other.
 //! * `opener`: what opened a socket, of each of its holders.
 //! * `outcome`: what each kind of opener means for the next boot.
 //! * `firewall`: the packet filter then, and what of it others can reach; `firewalld`, `ufw`: what these
@@ -11,6 +11,7 @@
 //! * `bound`: where units and programs are configured to listen.
 
 mod bound;
+mod circle;
 pub(crate) mod firewall;
 mod firewalld;
 pub(crate) mod future;

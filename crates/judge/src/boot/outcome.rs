@@ -101,6 +101,8 @@ fn hindrance(obstacle: Obstacle<'_>) -> Hindrance {
         Obstacle::Masked(unit) => Hindrance::Masked(unit.fragment.clone()),
         Obstacle::NoFile(_) => Hindrance::NoFile,
         Obstacle::Unreadable(unit) => Hindrance::Unreadable(unit.fragment.clone()),
+        Obstacle::Broken(why) => Hindrance::Broken(why.to_owned()),
+        Obstacle::Circle(other) => Hindrance::Circle(other.to_owned()),
         Obstacle::SourceGone(unit) => {
             Hindrance::SourceGone(unit.source.clone().unwrap_or_default())
         }

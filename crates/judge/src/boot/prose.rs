@@ -141,6 +141,12 @@ impl Display for Hindrance {
             Self::Masked(file) => write!(f, "it is masked ({file})"),
             Self::NoFile => f.write_str("it has no unit file"),
             Self::Unreadable(file) => write!(f, "its file {file} could not be read"),
+            Self::Broken(why) => write!(f, "systemd refuses its file: {why}"),
+            Self::Circle(other) => write!(
+                f,
+                "it and {other} are each to be started after the other, in a circle, of which \
+                 systemd leaves one out"
+            ),
             Self::SourceGone(file) => write!(f, "{file}, from which it is made, is gone"),
             Self::Condition(text) => f.write_str(text),
             Self::Requires(unit) => {

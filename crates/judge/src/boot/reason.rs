@@ -267,6 +267,10 @@ pub enum Hindrance {
     NoFile,
     /// Its file could not be read.
     Unreadable(String),
+    /// systemd refuses its file, for this.
+    Broken(String),
+    /// It is started after this unit, which is started after it, by others or directly.
+    Circle(String),
     /// What it is generated from is gone.
     SourceGone(String),
     /// A condition does not hold, or may not.

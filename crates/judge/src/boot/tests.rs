@@ -487,3 +487,43 @@ fn a_circle_ends() {
         &["b.service"],
     );
 }
+
+#[test]
+fn units_that_wait_for_each_other_or_are_refused() {
+    let circle = |host: &mut Sample| {
+        service(host);
+        host.enable("web.service");
+        host.enable("a.service");
+        host.unit_file("web.service").after = vec!["a.service".to_owned()];
+        host.unit_file("a.service").after = vec!["web.service".to_owned()];
+    };
+    check(circle, "maybe", &["web.service is started, but it and a.service are each"]);
+    // One of them is not started.
+    let half = |host: &mut Sample| {
+        service(host);
+        host.enable("web.service");
+        host.unit_file("web.service").after = vec!["a.service".to_owned()];
+        host.unit_file("a.service").after = vec!["web.service".to_owned()];
+    };
+    check(half, "yes", &["multi-user.target wants web.service"]);
+    // Wanted by the basis that it waits for by default: the target does not wait for it then.
+    let early = |host: &mut Sample| {
+        service(host);
+        host.unit_file("sysinit.target");
+        host.pull("multi-user.target", PullKind::Requires, "sysinit.target", false);
+        host.pull("sysinit.target", PullKind::Wants, "web.service", false);
+    };
+    check(early, "yes", &["sysinit.target wants web.service"]);
+    // But what the basis waits for, and is ordered behind it all the same.
+    let early = |host: &mut Sample| {
+        early(host);
+        host.unit_file("sysinit.target").after = vec!["web.service".to_owned()];
+    };
+    check(early, "maybe", &["it and sysinit.target are each"]);
+    let refused = |host: &mut Sample| {
+        service(host);
+        host.enable("web.service");
+        host.unit_file("web.service").broken = Some("it has no ExecStart=".to_owned());
+    };
+    check(refused, "no", &["web.service does not start: systemd refuses its file: it has no Exec"]);
+}

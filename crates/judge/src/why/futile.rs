@@ -53,8 +53,11 @@ pub enum Futile<'j> {
     },
     /// Ending docker-proxy: the forwarding rules stay.
     KillProxy,
-    /// Turning SELinux off: it closes nothing, and permits more.
-    Selinux,
+    /// Turning SELinux off: it closes nothing, and permits more; or there is none to turn off.
+    Selinux {
+        /// Whether the kernel runs it.
+        runs: bool,
+    },
     /// Trying it over loopback: what is let in there says nothing of others.
     Loopback,
     /// As the base tells.
@@ -108,10 +111,10 @@ pub(super) fn all<'j>(facts: &Facts<'j>, row: &'j Row<'_>) -> Vec<Futile<'j>> {
         all.push(Futile::Disable { unit });
     }
     let selinux = Question::Path { path: SELINUX.to_owned() };
-    if let Part::Known { value: Answer::Path { exists: true } } =
+    if let Part::Known { value: Answer::Path { exists } } =
         facts.judgement.snapshot.answer(&selinux)
     {
-        all.push(Futile::Selinux);
+        all.push(Futile::Selinux { runs: *exists });
     }
     if row.is_open() && matches!(row.scope, Scope::Any | Scope::Address) && row.port().is_some() {
         all.push(Futile::Loopback);

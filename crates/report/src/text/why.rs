@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use judge::Judgement;
+use judge::reach::{Verdict as Reached, Wire};
 use judge::row::Row;
 use judge::why::{Because, Futile, InUse, Verdict, Why};
 
@@ -24,14 +25,25 @@ pub(super) struct Short {
 
 /// How many ways to close a row the detail screen shows, and how many that do not.
 const SHOWN: usize = 3;
+const SHOWN_FUTILE: usize = 5;
 
 /// The answers about rows that belong together.
 pub(super) fn short(judgement: &Judgement<'_>, rows: &[&Row<'_>]) -> Short {
     let all: Vec<Why<'_>> = rows.iter().map(|row| judgement.why(row)).collect();
     let to_close = each(&all, |why, add| why.ways.iter().for_each(|way| add(self::way(way))));
+    // What misleads nobody here is left to the long form: where everyone is let in, a try over
+    // loopback shows the same.
+    let is_filtered = rows.iter().any(|row| {
+        let keeps_out = [Reached::Part, Reached::OnLink, Reached::Blocked];
+        let mut reaches = Wire::BOTH.into_iter().filter_map(|wire| judgement.reach(row, wire));
+        reaches.any(|reach| keeps_out.contains(&reach.verdict))
+    });
     let not_enough = each(&all, |why, add| {
-        // What holds for every host is left to the long form.
-        let own = |one: &&Futile<'_>| !matches!(one, Futile::Loopback | Futile::Selinux);
+        let own = |one: &&Futile<'_>| match one {
+            Futile::Loopback => is_filtered,
+            Futile::Selinux { runs } => *runs,
+            _ => true,
+        };
         for one in why.futile.iter().filter(own) {
             let (mut what, mut because) = (Text::default(), Text::default());
             why::futile(one, &mut what, &mut because);
@@ -45,16 +57,16 @@ pub(super) fn short(judgement: &Judgement<'_>, rows: &[&Row<'_>]) -> Short {
             why.reasons.iter().for_each(|reason| add(sentence(|text| why::reason(reason, text))));
         })),
         in_use: vec![sentence(|text| why::in_use(&merged(&all), text)).into()],
-        to_close: answers(first(to_close)),
-        not_enough: answers(first(not_enough)),
+        to_close: answers(first(to_close, SHOWN)),
+        not_enough: answers(first(not_enough, SHOWN_FUTILE)),
     }
 }
 
 /// The first of them, and how many more there are.
-fn first(mut texts: Vec<Text>) -> Vec<Text> {
-    let more = texts.len().saturating_sub(SHOWN);
+fn first(mut texts: Vec<Text>, shown: usize) -> Vec<Text> {
+    let more = texts.len().saturating_sub(shown);
     if more > 0 {
-        texts.truncate(SHOWN);
+        texts.truncate(shown);
         let mut text = Text::fixed("and ");
         text.push_plain(more).push(" more (whyopen why)");
         texts.push(text);

@@ -139,9 +139,13 @@ pub(crate) fn futile<W: Words>(futile: &Futile<'_>, what: &mut W, because: &mut 
             what.ours("ending docker-proxy");
             because.ours("Docker's rules still forward the port to the container");
         }
-        Futile::Selinux => {
+        Futile::Selinux { runs } => {
             what.ours("setenforce 0");
-            because.ours("SELinux opens no port; without it the service may do more, not less");
+            because.ours(if *runs {
+                "SELinux opens no port; without it the service may do more, not less"
+            } else {
+                "SELinux does not run here (no /sys/fs/selinux/enforce), and opens no port elsewhere"
+            });
         }
         Futile::Loopback => {
             what.ours("trying it from this host");

@@ -17,8 +17,10 @@ mod listing;
 mod seen;
 
 mod containers;
+mod faults;
 mod firewall;
 mod predicted;
 mod reload;
 mod rpcbind;
+mod sockets;
 mod starters;

@@ -54,4 +54,14 @@ fn what_closes_the_portmapper_for_good() {
     assert!(!open_ports(&seen.host).contains(&111));
     seen.host.reboot().unwrap();
     assert!(!open_ports(&seen.host).contains(&111));
+
+    // And both disabled, which nothing requires: closed now and after a boot.
+    let disabled = format!(
+        "systemctl unmask {both}; rm -f /etc/systemd/system/multi-user.target.wants/rpc-statd.service
+         systemctl enable --quiet --now {both}; systemctl disable --quiet --now {both}"
+    );
+    seen.run(&["sh", "-euc", &disabled]);
+    assert!(!open_ports(&seen.host).contains(&111));
+    seen.host.reboot().unwrap();
+    assert!(!open_ports(&seen.host).contains(&111));
 }

@@ -28,3 +28,4 @@ mod services;
 mod ssh;
 mod timesyncd;
 mod vxlan;
+mod wrong_ways;

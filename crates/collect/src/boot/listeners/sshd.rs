@@ -118,7 +118,8 @@ impl Server {
     }
 
     fn finish(mut self, unit: &str) -> ConfiguredListener {
-        if self.ports.is_empty() {
+        // What was not read may set it.
+        if self.ports.is_empty() && self.reading.unclear.is_empty() {
             self.ports.push((22, format!("{FILE} (Port is 22 unless set)")));
         }
         let family = self.family.as_deref().unwrap_or("any");
@@ -185,11 +186,7 @@ mod tests {
             "",
             &["/etc/ssh/sshd_config:1: ListenAddress myhost is a name"],
         );
-        check("Port x # y", "", &["0.0.0.0:22", ":::22", "/etc/ssh/sshd_config:1"]);
-        check(
-            "Include */x",
-            "",
-            &["0.0.0.0:22", ":::22", "/etc/ssh/sshd_config:1: Include /etc/ssh/*/x"],
-        );
+        check("Port x # y", "", &["/etc/ssh/sshd_config:1"]);
+        check("Include */x", "", &["/etc/ssh/sshd_config:1: Include /etc/ssh/*/x"]);
     }
 }
