@@ -227,4 +227,17 @@ mod tests {
             (2, 1),
         );
     }
+
+    #[test]
+    fn ports_after_protocols_that_have_them() {
+        let check_rule = |rule: &str, unknown: usize| {
+            let chain = format!("chain c {{\ntype filter hook input priority 0\n{rule}\n}}\n");
+            check(&format!("table inet f {{\n{chain}}}\n"), &[], &["inet f"], (1, unknown));
+        };
+        check_rule("meta l4proto { tcp, udp } th dport 53 accept", 0);
+        // Of other protocols that is not a port.
+        check_rule("meta l4proto { tcp, esp } th dport 53 accept", 1);
+        check_rule("meta l4proto != { icmp } th dport 53 accept", 1);
+        check_rule("th dport 53 accept", 1);
+    }
 }

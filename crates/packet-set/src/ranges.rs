@@ -48,6 +48,12 @@ impl RangeSet {
         self.0.iter().copied()
     }
 
+    /// The ranges that end at this number or after it; the first may hold it.
+    pub fn iter_from(&self, value: u128) -> impl Iterator<Item = (u128, u128)> + '_ {
+        let first = self.0.partition_point(|(_, hi)| *hi < value);
+        self.0.get(first..).unwrap_or_default().iter().copied()
+    }
+
     /// Number of ranges.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -63,14 +69,37 @@ impl RangeSet {
     /// Whether the number is an element.
     #[must_use]
     pub fn contains(&self, value: u128) -> bool {
+        self.range_at(value).is_some()
+    }
+
+    /// The whole range that holds a number, as (first, last); none if it is no element.
+    #[must_use]
+    pub fn range_at(&self, value: u128) -> Option<(u128, u128)> {
         let after = self.0.partition_point(|(lo, _)| *lo <= value);
-        after.checked_sub(1).and_then(|at| self.0.get(at)).is_some_and(|(_, hi)| value <= *hi)
+        let range = after.checked_sub(1).and_then(|at| self.0.get(at));
+        range.copied().filter(|(_, hi)| value <= *hi)
     }
 
     /// The elements of either.
     #[must_use]
     pub fn union(&self, other: &Self) -> Self {
-        Self::of(self.iter().chain(other.iter()).collect())
+        if other.is_empty() {
+            return self.clone();
+        }
+        let mut merged: Vec<(u128, u128)> = Vec::with_capacity(self.len() + other.len());
+        let (mut left, mut right) = (self.iter().peekable(), other.iter().peekable());
+        loop {
+            let next = match (left.peek(), right.peek()) {
+                (Some(a), Some(b)) if b < a => right.next(),
+                (None, _) => right.next(),
+                _ => left.next(),
+            };
+            let Some((lo, hi)) = next else { return Self(merged) };
+            match merged.last_mut() {
+                Some(last) if last.1 == u128::MAX || lo <= last.1 + 1 => last.1 = last.1.max(hi),
+                _ => merged.push((lo, hi)),
+            }
+        }
     }
 
     /// The elements of both.
@@ -149,6 +178,9 @@ mod tests {
             prop_assert_eq!(a.intersection(&b).contains(x), a.contains(x) && b.contains(x));
             prop_assert_eq!(a.complement(50).contains(x), x <= 50 && !a.contains(x));
             prop_assert!(a.intersection(&b).is_subset(&a));
+            let both = a.iter().chain(b.iter()).collect();
+            prop_assert_eq!(a.union(&b), RangeSet::of(both));
+            prop_assert_eq!(a.range_at(x), a.iter().find(|(lo, hi)| (*lo..=*hi).contains(&x)));
         }
     }
 

@@ -443,7 +443,7 @@ pub struct Prefixes<'a>(pub Cow<'a, judge::reach::Sources>);
 
 impl Serialize for Prefixes<'_> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.prefixes().iter().map(|prefix| Shown(*prefix)))
+        serializer.collect_seq(self.0.prefixes().map(Shown))
     }
 }
 

@@ -5,7 +5,9 @@ use std::rc::Rc;
 
 use facts::Protocol;
 use netfilter::ir::Reject;
-use netfilter::symbolic::{Arrivals, Asked, EvaluateError, Listener, Outcome, Sources as Handle};
+use netfilter::symbolic::{
+    Arrivals, Asked, Classes, EvaluateError, Listener, Outcome, Sources as Handle, Sure,
+};
 use packet_set::{Budget, RangeSet};
 
 use super::home::{Home, Sides};
@@ -16,7 +18,7 @@ use crate::row::Row;
 
 /// By which interfaces something can arrive, and what becomes of it: for each side of
 /// [`Asks::sides`].
-type Ways = [Vec<(usize, Handle)>; 3];
+type Ways = [Vec<(usize, Classes)>; 3];
 
 /// The answers about all rows of a group.
 pub(super) struct Answers<'h> {
@@ -29,11 +31,14 @@ pub(super) struct Answers<'h> {
     made: HashMap<Ways, Made>,
 }
 
+/// Who certainly is let in, who may be, and why it is not certain.
+type Found = (Sources, Sources, Option<Because>);
+
 /// What the ways of a row come to.
 #[derive(Clone)]
 struct Made {
-    must: Rc<RangeSet>,
-    may: Rc<RangeSet>,
+    must: Sources,
+    may: Sources,
     /// Why it is not certain for all that can be expected to come.
     doubt: Option<Because>,
     seen: Seen,
@@ -105,10 +110,9 @@ impl<'h> Answers<'h> {
 
     /// The verdict.
     fn judge(&self, made: Made, lists: &Lists) -> Reach {
-        let Made { must, may, mut doubt, mut seen } = made;
+        let Made { mut must, mut may, mut doubt, mut seen } = made;
         let sides = self.home.sides(self.wire);
         let sources = |set| Sources::of(self.wire, set, sides.nobodys.clone());
-        let (mut must, mut may) = (sources(must), sources(may));
         let mut because = Because::Filter;
         if let Some(passes) = &lists.passes {
             let before = may.clone();
@@ -159,6 +163,55 @@ impl<'h> Answers<'h> {
 
     /// What the ways of a row come to.
     fn make(&self, ways: &Ways) -> Made {
+        let (must, may, doubt) = self.alike(ways).unwrap_or_else(|| self.by_ways(ways));
+        let mut seen = Seen::default();
+        let shown = ways.iter().find(|side| !side.is_empty());
+        for (_, classes) in shown.into_iter().flatten() {
+            seen.add(&classes.refusals());
+            if doubt.is_some() {
+                seen.add(&classes.outcomes());
+            }
+        }
+        seen.timed_out |= matches!(doubt, Some(Because::Program(_)));
+        let diverter = self.home.programs.iter().find(|program| program.diverts);
+        match diverter {
+            Some(program) => Made {
+                must: Sources::none(self.wire),
+                may: self.sources(RangeSet::from(0..=self.wire.max())),
+                doubt: Some(Because::Program(program.label.clone())),
+                seen: Seen { timed_out: true, ..seen },
+            },
+            None => Made { must, may, doubt, seen },
+        }
+    }
+
+    fn sources(&self, set: RangeSet) -> Sources {
+        Sources::of(self.wire, Rc::new(set), self.home.sides(self.wire).nobodys.clone())
+    }
+
+    /// Who certainly is let in, who may be, and why it is not certain, where it is all the same by
+    /// which interface and to which of its addresses a packet comes. Most hosts' rules do not ask
+    /// that, and so the sets need not be put together.
+    fn alike(&self, ways: &Ways) -> Option<Found> {
+        let sides = self.home.sides(self.wire);
+        let [own, ..] = ways;
+        let (_, first) = own.first()?;
+        let is_alike = own.len() == sides.ways.len()
+            && self.home.programs.is_empty()
+            && ways.iter().flatten().all(|(_, classes)| classes == first);
+        if !is_alike {
+            return None;
+        }
+        let sources = |sure| Sources::that(self.wire, first.clone(), sure, sides.nobodys.clone());
+        let is_nobodys =
+            |(lo, hi): (u128, u128)| sides.nobodys.range_at(lo).is_some_and(|(_, end)| end >= hi);
+        let doubt =
+            if first.doubtful().all(is_nobodys) { None } else { Some(Because::Doubts(Vec::new())) };
+        Some((sources(Sure::Must), sources(Sure::May), doubt))
+    }
+
+    /// The same where each interface and kind of address has its own answer.
+    fn by_ways(&self, ways: &Ways) -> Found {
         let sides = self.home.sides(self.wire);
         let [own, near, many] = ways.each_ref().map(|ways| self.sets(ways));
         let neighbours = &sides.on_link;
@@ -176,26 +229,7 @@ impl<'h> Answers<'h> {
             .or_else(|| {
                 Self::doubt(&many, &likely(&many, sides).intersection(neighbours), &proven, groups)
             });
-        let mut seen = Seen::default();
-        let shown = ways.iter().find(|side| !side.is_empty());
-        for (_, handle) in shown.into_iter().flatten() {
-            seen.add(&self.arrivals.refusals(*handle));
-            if doubt.is_some() {
-                seen.add(&self.arrivals.outcomes(*handle));
-            }
-        }
-        seen.timed_out |= matches!(doubt, Some(Because::Program(_)));
-        let (must, may) = (Rc::new(must), Rc::new(may));
-        let diverter = self.home.programs.iter().find(|program| program.diverts);
-        match diverter {
-            Some(program) => Made {
-                must: Rc::default(),
-                may: Rc::new(RangeSet::from(0..=self.wire.max())),
-                doubt: Some(Because::Program(program.label.clone())),
-                seen: Seen { timed_out: true, ..seen },
-            },
-            None => Made { must, may, doubt, seen },
-        }
+        (self.sources(must), self.sources(may), doubt)
     }
 
     /// Why it is not proven that all who can be expected to come are let in, if it is not.
@@ -213,8 +247,12 @@ impl<'h> Answers<'h> {
     }
 
     /// The sources of each way.
-    fn sets(&self, ways: &[(usize, Handle)]) -> Vec<Set> {
-        ways.iter().map(|at| Set::of(self.home, self.wire, &self.arrivals, *at)).collect()
+    fn sets(&self, ways: &[(usize, Classes)]) -> Vec<Set> {
+        let of = |(way, classes): &(usize, Classes)| {
+            let (must, may) = (classes.ranges(Sure::Must), classes.ranges(Sure::May));
+            Set::by(self.home, self.wire, *way, (must, may))
+        };
+        ways.iter().map(of).collect()
     }
 }
 
@@ -228,9 +266,14 @@ pub(super) struct Set {
 }
 
 impl Set {
-    /// What the evaluation says of an interface, and no more than programs there let be certain.
+    /// What the evaluation says of an interface.
     pub(super) fn of(home: &Home, wire: Wire, arrivals: &Arrivals, at: (usize, Handle)) -> Self {
         let (way, handle) = at;
+        Self::by(home, wire, way, (arrivals.must(handle), arrivals.may(handle)))
+    }
+
+    /// Those that certainly get in and that may, and no more than programs there let be certain.
+    fn by(home: &Home, wire: Wire, way: usize, (must, may): (RangeSet, RangeSet)) -> Self {
         let name = home.sides(wire).ways.get(way);
         let program = home
             .programs
@@ -238,8 +281,8 @@ impl Set {
             .find(|program| program.link.is_none() || program.link.as_ref() == name);
         Self {
             way,
-            must: if program.is_some() { RangeSet::empty() } else { arrivals.must(handle) },
-            may: arrivals.may(handle),
+            must: if program.is_some() { RangeSet::empty() } else { must },
+            may,
             program: program.map(|program| program.label.clone()),
         }
     }
@@ -276,12 +319,13 @@ fn ask_by(
             }
         }
     }
-    let handles = arrivals.listeners(&list)?;
-    for ((at, side), handle) in of.into_iter().zip(handles) {
+    let all = arrivals.classes(&list)?;
+    for ((at, side), classes) in of.into_iter().zip(all) {
         if let Some(ways) = found.get_mut(at).and_then(|ways| ways.get_mut(side)) {
             // The types of ICMP messages differ little.
-            if !ways.contains(&(way, handle)) {
-                ways.push((way, handle));
+            let one = (way, classes);
+            if !ways.contains(&one) {
+                ways.push(one);
             }
         }
     }

@@ -1,27 +1,56 @@
 //! Sets of source addresses.
 
+use std::cell::OnceCell;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::rc::Rc;
 
 use facts::Prefix;
+use netfilter::symbolic::{Classes, Sure};
 use packet_set::RangeSet;
 
 use super::Wire;
+use super::cover::Cover;
 
 /// Source addresses of one family. Cheap to copy: many rows share one set, which may be large.
 #[derive(Clone, Debug)]
 pub struct Sources {
     wire: Wire,
-    ranges: Rc<RangeSet>,
+    kept: Rc<Kept>,
+    /// All but these.
+    inverted: bool,
     /// Addresses that no host elsewhere can have as its source: whether they are in the set means
     /// nothing.
     nobodys: Rc<RangeSet>,
 }
 
+/// A set, and what was made of it.
+#[derive(Debug)]
+struct Kept {
+    set: Set,
+    /// Its addresses as numbers, and all others, where someone wanted them.
+    ranges: [OnceCell<RangeSet>; 2],
+}
+
+/// How a set is kept.
+#[derive(Debug)]
+enum Set {
+    Ranges(Rc<RangeSet>),
+    /// As the evaluation has it, which is small though the ranges are many.
+    Classes(Classes, Sure),
+}
+
+/// A piece of all addresses: the first, the last, and whether they are in the set.
+pub(super) type Piece = (u128, u128, bool);
+
 impl PartialEq for Sources {
     fn eq(&self, other: &Self) -> bool {
-        let same = Rc::ptr_eq(&self.ranges, &other.ranges) || self.ranges == other.ranges;
-        self.wire == other.wire && same
+        let same = match (&self.kept.set, &other.kept.set) {
+            _ if self.inverted != other.inverted => false,
+            (Set::Ranges(a), Set::Ranges(b)) => Rc::ptr_eq(a, b),
+            (Set::Classes(a, of), Set::Classes(b, to)) => of == to && a == b,
+            _ => false,
+        };
+        self.wire == other.wire && (same || self.ranges() == other.ranges())
     }
 }
 
@@ -30,7 +59,21 @@ impl Eq for Sources {}
 impl Sources {
     /// These addresses, as numbers. `nobodys` are those that no host elsewhere can have.
     pub(crate) fn of(wire: Wire, ranges: Rc<RangeSet>, nobodys: Rc<RangeSet>) -> Self {
-        Self { wire, ranges, nobodys }
+        Self::kept(wire, Set::Ranges(ranges), nobodys)
+    }
+
+    fn kept(wire: Wire, set: Set, nobodys: Rc<RangeSet>) -> Self {
+        let kept = Rc::new(Kept { set, ranges: Default::default() });
+        Self { wire, kept, inverted: false, nobodys }
+    }
+
+    /// The sources that get in, as an evaluation has them.
+    pub(super) fn that(wire: Wire, classes: Classes, sure: Sure, nobodys: Rc<RangeSet>) -> Self {
+        let set = match classes.few(sure) {
+            Some(ranges) => Set::Ranges(Rc::new(ranges)),
+            None => Set::Classes(classes, sure),
+        };
+        Self::kept(wire, set, nobodys)
     }
 
     /// No address.
@@ -50,98 +93,116 @@ impl Sources {
 
     /// The addresses as numbers.
     pub fn ranges(&self) -> &RangeSet {
-        &self.ranges
+        if let (Set::Ranges(ranges), false) = (&self.kept.set, self.inverted) {
+            return ranges;
+        }
+        let [own, others] = &self.kept.ranges;
+        let ranges = if self.inverted { others } else { own };
+        ranges.get_or_init(|| {
+            let inside = self.pieces(0).filter(|(.., is_in)| *is_in);
+            inside.map(|(lo, hi, _)| (lo, hi)).collect()
+        })
+    }
+
+    /// All addresses from this one on, in pieces that cover them.
+    pub(super) fn pieces(&self, from: u128) -> Box<dyn Iterator<Item = Piece> + '_> {
+        let invert = |(lo, hi, is_in): Piece| (lo, hi, is_in != self.inverted);
+        match &self.kept.set {
+            Set::Ranges(ranges) => Box::new(pieces(ranges, from, self.wire.max()).map(invert)),
+            Set::Classes(classes, sure) => Box::new(classes.pieces(from, *sure).map(invert)),
+        }
+    }
+
+    /// The addresses that no host elsewhere can have.
+    pub(super) fn nobodys(&self) -> &RangeSet {
+        &self.nobodys
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.ranges.is_subset(&self.nobodys)
+        match &self.kept.set {
+            Set::Classes(classes, sure) if !self.inverted && !classes.anyone(*sure) => true,
+            _ => self.is_within(&RangeSet::empty()),
+        }
     }
 
     /// Whether it is everyone: every address that a host elsewhere can have.
     pub fn is_everyone(&self) -> bool {
-        self.ranges.union(&self.nobodys).complement(self.wire.max()).is_empty()
+        match &self.kept.set {
+            Set::Classes(classes, sure) if !self.inverted && classes.everyone(*sure) => true,
+            _ => self.others().is_empty(),
+        }
     }
 
     /// Whether it is at least half of them.
     pub(crate) fn is_most(&self) -> bool {
-        let size = |set: &RangeSet| set.iter().map(|(lo, hi)| (hi - lo) / 2).sum::<u128>();
+        let half = |(lo, hi): (u128, u128)| hi.saturating_sub(lo) / 2;
         let everyone = self.nobodys.complement(self.wire.max());
-        size(&self.ranges.intersection(&everyone)) >= size(&everyone) / 2
+        let within = |(lo, hi): (u128, u128)| {
+            let parts = everyone.iter_from(lo).take_while(move |(from, _)| *from <= hi);
+            parts.map(|(from, to)| half((from.max(lo), to.min(hi)))).sum::<u128>()
+        };
+        let inside = self.pieces(0).filter(|(.., is_in)| *is_in);
+        let own: u128 = inside.map(|(lo, hi, _)| within((lo, hi))).sum();
+        own >= everyone.iter().map(half).sum::<u128>() / 2
     }
 
     /// All the others.
     #[must_use]
     pub fn others(&self) -> Self {
-        let rest = self.ranges.union(&self.nobodys).complement(self.wire.max());
-        Self { ranges: Rc::new(rest), ..self.clone() }
+        Self { inverted: !self.inverted, ..self.clone() }
     }
 
     /// Whether every address is among these.
     pub fn is_within(&self, ranges: &RangeSet) -> bool {
-        self.ranges.is_subset(&ranges.union(&self.nobodys))
+        let inside = self.pieces(0).filter(|(.., is_in)| *is_in);
+        inside.map(|(lo, hi, _)| (lo, hi)).all(|piece| covers([ranges, &self.nobodys], piece))
     }
 
     /// The smallest list of prefixes that covers these and no other address that a host elsewhere
-    /// can have, sorted.
-    pub fn prefixes(&self) -> Vec<Prefix> {
-        let needed = self.ranges.intersection(&self.nobodys.complement(self.wire.max()));
-        let allowed = needed.union(&self.nobodys);
-        let allowed: Vec<(u128, u128)> = allowed.iter().collect();
-        let needed: Vec<(u128, u128)> = needed.iter().collect();
-        let mut cover = Vec::new();
-        let mut from = needed.first().map(|(lo, _)| *lo);
-        while let Some(start) = from {
-            let (_, end) = self.block(start, &allowed);
-            // The smallest block around all that is needed of it.
-            let (lo, hi) = around(start, bits_of(start ^ last_within(&needed, end)));
-            let len = self.wire.bits() - bits_of(lo ^ hi);
-            cover.push(Prefix { address: self.wire.address(lo), len });
-            from = hi.checked_add(1).and_then(|next| first_from(&needed, next));
-        }
-        cover
-    }
-
-    /// The largest block that holds an address and nothing that is not allowed.
-    fn block(&self, start: u128, allowed: &[(u128, u128)]) -> (u128, u128) {
-        let at = allowed.partition_point(|(_, hi)| *hi < start);
-        let Some(&(low, high)) = allowed.get(at) else { return (start, start) };
-        let fits = |bits: &u8| {
-            let (lo, hi) = around(start, *bits);
-            low <= lo && hi <= high
-        };
-        let bits = (0..=self.wire.bits()).rev().find(fits).unwrap_or(0);
-        around(start, bits)
+    /// can have, sorted. It is found as far as it is asked for.
+    pub fn prefixes(&self) -> impl Iterator<Item = Prefix> + '_ {
+        Cover::of(self)
     }
 
     /// Whether an address is among them.
     pub fn contains(&self, address: IpAddr) -> bool {
-        self.wire.number(address).is_some_and(|number| self.ranges.contains(number))
+        let number = self.wire.number(address);
+        number.is_some_and(|number| self.pieces(number).next().is_some_and(|(.., is_in)| is_in))
     }
 }
 
-/// How many low bits a number needs.
-fn bits_of(number: u128) -> u8 {
-    u8::try_from(u128::BITS - number.leading_zeros()).unwrap_or(u8::MAX)
+/// All numbers from this one on up to `max`, in pieces.
+fn pieces(ranges: &RangeSet, from: u128, max: u128) -> impl Iterator<Item = Piece> + '_ {
+    let mut at = Some(from).filter(|from| *from <= max);
+    let mut list = ranges.iter_from(from);
+    let mut next = list.next();
+    std::iter::from_fn(move || {
+        let start = at?;
+        let piece = match next {
+            Some((lo, hi)) if lo <= start => {
+                next = list.next();
+                (start, hi.min(max), true)
+            }
+            Some((lo, _)) if lo <= max => (start, lo.saturating_sub(1), false),
+            _ => (start, max, false),
+        };
+        at = piece.1.checked_add(1).filter(|at| *at <= max);
+        Some(piece)
+    })
 }
 
-/// The aligned block of this many bits around an address.
-fn around(address: u128, bits: u8) -> (u128, u128) {
-    let low = 1_u128.checked_shl(bits.into()).map_or(u128::MAX, |bit| bit - 1);
-    (address & !low, address | low)
-}
-
-/// The last address of these ranges that is not behind another.
-fn last_within(ranges: &[(u128, u128)], limit: u128) -> u128 {
-    let after = ranges.partition_point(|(lo, _)| *lo <= limit);
-    let last = after.checked_sub(1).and_then(|at| ranges.get(at));
-    last.map_or(limit, |(_, hi)| (*hi).min(limit))
-}
-
-/// The first address of these ranges that is not before another.
-fn first_from(ranges: &[(u128, u128)], limit: u128) -> Option<u128> {
-    let at = ranges.partition_point(|(_, hi)| *hi < limit);
-    ranges.get(at).map(|(lo, _)| (*lo).max(limit))
+/// Whether every number of a piece is in one of these sets.
+fn covers(sets: [&RangeSet; 2], (lo, hi): (u128, u128)) -> bool {
+    let mut at = lo;
+    loop {
+        let found = sets.into_iter().find_map(|set| set.range_at(at));
+        match found {
+            None => return false,
+            Some((_, end)) if end >= hi => return true,
+            Some((_, end)) => at = end.saturating_add(1),
+        }
+    }
 }
 
 impl Wire {
@@ -205,7 +266,7 @@ mod tests {
             _ => Wire::Ipv4,
         };
         let sources = Sources::of(wire, Rc::new(ranges(set)), Rc::new(ranges(nobodys)));
-        let got: Vec<String> = sources.prefixes().iter().map(ToString::to_string).collect();
+        let got: Vec<String> = sources.prefixes().map(|prefix| prefix.to_string()).collect();
         assert_eq!(got, expect, "{set:?} without {nobodys:?}");
     }
 
@@ -262,7 +323,10 @@ mod tests {
         assert!(of(&[("1.0.0.0", "255.255.255.255")]).is_everyone());
         assert!(!of(&[("2.0.0.0", "255.255.255.255")]).is_everyone());
         assert!(of(&[("0.0.0.0", "0.0.0.9")]).is_empty());
-        assert_eq!(of(&[("2.0.0.0", "255.255.255.255")]).others().prefixes()[0].len, 8);
+        assert_eq!(
+            of(&[("2.0.0.0", "255.255.255.255")]).others().prefixes().next().unwrap().len,
+            8
+        );
         assert!(of(&[("0.0.0.0", "1.0.0.9")]).is_within(&ranges(&[("1.0.0.0", "1.0.1.0")])));
     }
 }

@@ -9,7 +9,7 @@ use crate::sample::Sample;
 /// `open connected`, `part 10.0.0.0/8 mixed`, `unknown 10.0.0.0/8..0.0.0.0/0 mixed`.
 fn describe(reach: &Reach) -> String {
     let list = |sources: &super::Sources| {
-        let texts: Vec<String> = sources.prefixes().iter().map(ToString::to_string).collect();
+        let texts: Vec<String> = sources.prefixes().map(|prefix| prefix.to_string()).collect();
         if texts.is_empty() { "none".to_owned() } else { texts.join(",") }
     };
     let verdict = match reach.verdict {

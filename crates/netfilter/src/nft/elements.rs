@@ -96,37 +96,39 @@ pub(super) fn membership(keys: &[Key], elements: &[Element]) -> Option<Cond> {
     if elements.iter().any(|element| element.key == Expr::Any && !element.expires) {
         return Some(Cond::Always);
     }
-    let (expiring, lasting): (Vec<_>, Vec<_>) =
-        elements.iter().partition(|element| element.expires);
-    let lasting = any_of(keys, &lasting)?;
-    if expiring.is_empty() {
+    let that = |expires: bool| elements.iter().filter(move |element| element.expires == expires);
+    let lasting = any_of(keys, that(false))?;
+    if that(true).next().is_none() {
         return Some(lasting);
     }
     let expired = Cond::Unknown("an element that expires".to_owned(), Doubt::History);
-    Some(Cond::Any(vec![lasting, Cond::All(vec![any_of(keys, &expiring)?, expired])]))
+    Some(Cond::Any(vec![lasting, Cond::All(vec![any_of(keys, that(true))?, expired])]))
 }
 
-fn any_of(keys: &[Key], elements: &[&Element]) -> Option<Cond> {
+fn any_of<'e>(keys: &[Key], elements: impl Iterator<Item = &'e Element> + Clone) -> Option<Cond> {
     if let [Key { read: Read::Field(field, kind), .. }] = keys
         && *kind != Kind::CtState
     {
-        let mut ranges = Vec::with_capacity(elements.len());
+        let mut ranges = Vec::with_capacity(elements.size_hint().1.unwrap_or(0));
         for element in elements {
             match &element.key {
                 Expr::Any => return Some(Cond::Always),
-                key => ranges.extend(kind.values(key)?.iter()),
+                key => match kind.range(key) {
+                    Some(range) => ranges.push(range),
+                    None => ranges.extend(kind.values(key)?.iter()),
+                },
             }
         }
         return Some(Cond::In(*field, RangeSet::of(ranges)));
     }
-    if let Some(tuple) = tuple(keys, elements) {
+    if let Some(tuple) = tuple(keys, elements.clone()) {
         return Some(tuple);
     }
-    elements.iter().map(|element| one_of(keys, &element.key)).collect::<Option<_>>().map(Cond::Any)
+    elements.map(|element| one_of(keys, &element.key)).collect::<Option<_>>().map(Cond::Any)
 }
 
 /// Concatenations of plain fields.
-fn tuple(keys: &[Key], elements: &[&Element]) -> Option<Cond> {
+fn tuple<'e>(keys: &[Key], elements: impl Iterator<Item = &'e Element>) -> Option<Cond> {
     let fields: Option<Vec<(Field, Kind)>> = keys
         .iter()
         .map(|key| match key.read {
@@ -135,7 +137,7 @@ fn tuple(keys: &[Key], elements: &[&Element]) -> Option<Cond> {
         })
         .collect();
     let fields = fields.filter(|fields| fields.len() > 1)?;
-    let mut entries = Vec::with_capacity(elements.len());
+    let mut entries = Vec::with_capacity(elements.size_hint().1.unwrap_or(0));
     for element in elements {
         let Expr::Concat(parts) = &element.key else { return None };
         if parts.len() != fields.len() {

@@ -94,6 +94,14 @@ fn mask_value(kind: Kind, mask: &Expr) -> Option<u128> {
 /// IPPROTO_TCP, _UDP, _DCCP, _SCTP and _UDPLITE: their headers begin with two ports.
 const WITH_PORTS: [u128; 5] = [6, 17, 33, 132, 136];
 
+/// Whether a protocol of this number has ports.
+pub(super) fn has_ports(number: u128) -> bool {
+    WITH_PORTS.contains(&number)
+}
+
+/// What the header of a packet is called here of which it was asked before whether it has ports.
+pub(super) const PORTS: &str = "ports";
+
 /// Where `th` names a header that does not begin with ports, a comparison is with whatever is
 /// there (nft_payload.c reads the transport header of any protocol): we cannot tell.
 pub(super) fn other_header(parts: &[Expr], text: &str) -> Option<Cond> {
@@ -135,7 +143,7 @@ fn payload(protocol: &str, name: &str) -> Key {
         ("ip6", "hoplimit") => one(Field::HOP_LIMIT, Kind::Number(8), v6()),
         ("ip6", "dscp") => one(Field::DSCP, Kind::Dscp, v6()),
         ("ip6", "version") => key(Read::Constant(6), v6()),
-        ("tcp" | "udp" | "udplite" | "sctp" | "dccp" | "th", "sport" | "dport") => {
+        ("tcp" | "udp" | "udplite" | "sctp" | "dccp" | "th" | PORTS, "sport" | "dport") => {
             let list: &[u128] = match protocol {
                 "tcp" => &[TCP],
                 "udp" => &[UDP],

@@ -3,9 +3,11 @@
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
-use super::ast::{self, Compare, Expr, Statement};
+use super::ast::{self, Compare, Element, Expr, Statement};
 use super::elements::Sets;
+use super::keys::{PORTS, has_ports};
 use super::statement::{Context, Lowered};
+use super::values::Kind;
 use crate::ir::{Backend, Chain, Rule, Ruleset, Step, Table, TableFamily, Verdict};
 
 /// Lowers a file.
@@ -77,31 +79,45 @@ fn lower_rule(context: &Context<'_>, source: &ast::Rule) -> Vec<Rule> {
 }
 
 /// nft lists `meta l4proto { tcp, udp } th dport 53` as `... tcp dport 53`, which it would refuse
-/// to read: after a set of protocols, the ports are those of any of them.
+/// to read: after a set of protocols, the ports are those of any of them. Where all of those have
+/// ports, no other header can be meant.
 fn transport_headers(statements: &[Statement]) -> Cow<'_, [Statement]> {
     let of_set = statements.iter().position(|statement| {
         matches!(statement, Statement::Match(op, Expr::Meta(key), Expr::Set(_))
             if key == "l4proto" && *op != Compare::Different)
     });
     let Some(first) = of_set else { return Cow::Borrowed(statements) };
+    let with_ports = |element: &Element| {
+        Kind::Protocol
+            .values(&element.key)
+            .is_some_and(|set| set.iter().all(|(lo, hi)| lo == hi && has_ports(lo)))
+    };
+    let name = match statements.get(first) {
+        Some(Statement::Match(Compare::Implicit | Compare::Equal, _, Expr::Set(elements)))
+            if elements.iter().all(with_ports) =>
+        {
+            PORTS
+        }
+        _ => "th",
+    };
     let mut all = statements.to_vec();
     for statement in all.iter_mut().skip(first + 1) {
         if let Statement::Match(_, left, _) | Statement::Vmap(left, _) = statement {
-            any_header(left);
+            any_header(left, name);
         }
     }
     Cow::Owned(all)
 }
 
-fn any_header(expr: &mut Expr) {
+fn any_header(expr: &mut Expr, name: &str) {
     match expr {
         Expr::Payload(protocol, field)
-            if matches!(protocol.as_str(), "tcp" | "udp")
+            if matches!(protocol.as_str(), "tcp" | "udp" | "th")
                 && matches!(field.as_str(), "sport" | "dport") =>
         {
-            "th".clone_into(protocol);
+            name.clone_into(protocol);
         }
-        Expr::Concat(parts) => parts.iter_mut().for_each(any_header),
+        Expr::Concat(parts) => parts.iter_mut().for_each(|part| any_header(part, name)),
         _ => {}
     }
 }

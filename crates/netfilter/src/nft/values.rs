@@ -93,6 +93,17 @@ impl Kind {
         named.or_else(|| number(text)).filter(|value| *value <= self.max())
     }
 
+    /// The values of an expression that is plainly one range: most elements of a large set are, and
+    /// no set need be made of each.
+    pub(super) fn range(self, expr: &Expr) -> Option<(u128, u128)> {
+        match expr {
+            _ if self == Self::Layer3 => None,
+            Expr::Number(value) => (*value <= self.max()).then_some((*value, *value)),
+            Expr::Span(lo, hi) => (*hi <= self.max()).then_some((*lo, *hi)),
+            _ => None,
+        }
+    }
+
     /// One or more values of an expression; lists of flags are their union.
     pub(super) fn values(self, expr: &Expr) -> Option<RangeSet> {
         match expr {

@@ -1,11 +1,11 @@
 //! The answer about packets that arrive at a host, for many ports at once.
 
+mod classes;
 mod entries;
 mod witness;
 
+pub use classes::{Classes, Sure};
 pub use entries::{Entry, Passage};
-
-use std::collections::HashMap;
 
 use packet_set::{Arena, Diagram, Exceeded, Field, Leaf, RangeSet};
 
@@ -102,6 +102,7 @@ pub struct Arrivals {
     ways: Diagram,
     /// The same of packets that are delivered here untranslated, as rights.
     local: Diagram,
+    spreads: classes::Spreads,
 }
 
 /// Some way in is open for some history or what we did not understand.
@@ -112,9 +113,6 @@ const MUST: Leaf = Leaf::outcome(2);
 const NOT_MAY: Leaf = Leaf::outcome(13);
 /// No way in is certainly open.
 const NOT_MUST: Leaf = Leaf::outcome(14);
-
-/// What a listener is bound to.
-type Bound<'a> = (&'a RangeSet, Option<&'a str>);
 
 impl Arrivals {
     pub(super) fn new(
@@ -141,6 +139,7 @@ impl Arrivals {
             targets: engine.targets.unwrap_or_default(),
             ways,
             local: plain,
+            spreads: classes::Spreads::default(),
         };
         own.local = own.rights(plain)?;
         Ok(own)
@@ -221,23 +220,9 @@ impl Arrivals {
     /// # Errors
     /// The budget does not suffice.
     pub fn listeners(&mut self, list: &[Listener]) -> Result<Vec<Sources>, EvaluateError> {
-        let mut groups: HashMap<Bound<'_>, Vec<(usize, u128)>> = HashMap::new();
-        let mut order = Vec::new();
-        for (at, listener) in list.iter().enumerate() {
-            let key = (&listener.addresses, listener.device.as_deref());
-            let group = groups.entry(key).or_default();
-            if group.is_empty() {
-                order.push(key);
-            }
-            group.push((at, listener.port.into()));
-        }
         let mut found = vec![Sources(Diagram::constant(Leaf::EMPTY)); list.len()];
-        for key in order {
-            let members = groups.get(&key).map_or(&[][..], Vec::as_slice);
-            let guard = self.addressed(key.0, key.1)?;
-            let part = self.arena.intersection(guard, self.local)?;
-            let kept = [Field::SOURCE, Field::DPORT];
-            let part = self.arena.keep(part, |field| kept.contains(&field))?;
+        for ((addresses, device), members) in classes::groups(list) {
+            let part = self.part(addresses, device)?;
             let part = self.complete(part)?;
             let ports: Vec<u128> = members.iter().map(|(_, port)| *port).collect();
             let each = self.arena.restrict_each(part, Field::DPORT, &ports)?;
@@ -248,6 +233,18 @@ impl Arrivals {
             }
         }
         Ok(found)
+    }
+
+    /// Source and port of what is delivered untranslated to some addresses, by an interface.
+    fn part(
+        &mut self,
+        addresses: &RangeSet,
+        device: Option<&str>,
+    ) -> Result<Diagram, EvaluateError> {
+        let guard = self.addressed(addresses, device)?;
+        let part = self.arena.intersection(guard, self.local)?;
+        let kept = [Field::SOURCE, Field::DPORT];
+        Ok(self.arena.keep(part, |field| kept.contains(&field))?)
     }
 
     /// Who can reach it by which interface; those that nobody can come by are left out.

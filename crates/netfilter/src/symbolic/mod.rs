@@ -32,7 +32,7 @@ mod setup;
 mod source;
 mod universe;
 
-pub use answer::{Arrivals, Entry, Listener, Passage, Sources, WayIn};
+pub use answer::{Arrivals, Classes, Entry, Listener, Passage, Sources, Sure, WayIn};
 pub use effect::{AskedRules, Effect, RuleAt, effects};
 pub use host::{Asked, arrivals};
 pub use neighbours::silences;

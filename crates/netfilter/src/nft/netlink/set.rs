@@ -128,7 +128,7 @@ fn declared(bytes: &[u8], order: Order) -> Result<(String, String, Declared<'_>)
 struct Raw<'a> {
     key: Option<&'a [u8]>,
     key_end: Option<&'a [u8]>,
-    data: Option<Fields<'a>>,
+    data: Option<&'a [u8]>,
     /// It is where an interval ends, and not in the set itself.
     is_end: bool,
     /// Whether it is there and matches is not certain: it expires, or has a limit.
@@ -168,7 +168,7 @@ fn raw(bytes: &[u8], order: Order) -> Result<Raw<'_>, Odd> {
     Ok(Raw {
         key,
         key_end: value(element::KEY_END)?,
-        data: fields.get(element::DATA).map(|inner| Fields::read(inner, order, 2)).transpose()?,
+        data: fields.get(element::DATA),
         is_end: flags & element::INTERVAL_END != 0,
         doubtful: !lasts || limits(&fields)?,
     })
@@ -220,7 +220,9 @@ impl Reading<'_> {
         if let Some(odd) = declared.odd {
             return Err(odd);
         }
-        let mut list = Vec::new();
+        // An element takes some 40 bytes.
+        let bytes = declared.elements.iter().map(|bytes| bytes.len()).sum::<usize>();
+        let mut list = Vec::with_capacity(bytes / 40);
         for bytes in &declared.elements {
             for attribute in Attributes::new(bytes, self.order) {
                 list.push(raw(attribute?.1, self.order)?);
@@ -297,10 +299,11 @@ impl Reading<'_> {
     }
 
     fn data(&self, found: &Raw<'_>) -> Result<Option<Expr>, Odd> {
-        let Some(fields) = &found.data else { return Ok(None) };
+        let Some(inner) = found.data else { return Ok(None) };
+        let fields = Fields::read(inner, self.order, 2)?;
         Ok(Some(match self.data {
             Data::None => return Ok(None),
-            Data::Verdict => Expr::Verdict(verdict::read(fields)?.unwrap_or(Verdict::Continue)),
+            Data::Verdict => Expr::Verdict(verdict::read(&fields)?.unwrap_or(Verdict::Continue)),
             Data::Target { family, address, port } => {
                 let bytes = fields.need(1)?;
                 target(bytes, family, address, port)
