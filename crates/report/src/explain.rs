@@ -255,7 +255,7 @@ fn of_routing(routed: &Routed) -> String {
 
 fn delivered(delivery: &Delivery) -> String {
     match delivery {
-        Delivery::Socket(bound) | Delivery::QueueFull(bound) => {
+        Delivery::Socket(bound) | Delivery::QueueFull(bound) | Delivery::KeptOut(bound, _) => {
             let address = bound.address;
             let port = bound.port;
             let mut text = match (address.is_ipv6(), port) {
@@ -269,6 +269,11 @@ fn delivered(delivery: &Delivery) -> String {
             }
             if matches!(delivery, Delivery::QueueFull(_)) {
                 text.push_str("; its accept queue is full, so it is dropped");
+            }
+            if let Delivery::KeptOut(_, unit) = delivery {
+                text.push_str("; the address lists of ");
+                text.push_str(unit);
+                text.push_str(" keep the source out");
             }
             text
         }

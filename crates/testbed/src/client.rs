@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, ErrorKind};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
 use std::os::fd::AsFd;
 use std::thread;
 use std::time::Duration;
@@ -16,6 +16,8 @@ use crate::{Error, Lab, Netns};
 pub enum Reply {
     /// The listener's host completed the connection.
     Connected,
+    /// Something answered a datagram.
+    Answered,
     /// The host answered with a reset, or an ICMP "port unreachable".
     Refused,
     /// Nothing came back.
@@ -75,28 +77,52 @@ impl Client {
     /// # Errors
     /// [`Error::Io`] for an answer that is none of [`Reply`].
     pub fn connect(&self, to: SocketAddr, limit: Duration) -> Result<Reply, Error> {
-        let path = self.netns.path();
-        let what = format!("connect to {to}");
-        let netns = File::open(&path).map_err(Error::io(format!("open {}", path.display())))?;
-        // Only a thread of its own can enter the namespace without taking the whole test there.
-        let result = thread::spawn(move || {
-            let network = Some(LinkNameSpaceType::Network);
-            move_into_link_name_space(netns.as_fd(), network)?;
-            TcpStream::connect_timeout(&to, limit)
+        let result = self.inside(move || TcpStream::connect_timeout(&to, limit).map(drop));
+        told(result, Reply::Connected, &format!("connect to {to}"))
+    }
+
+    /// Sends a datagram, and waits for one that comes back.
+    ///
+    /// # Errors
+    /// [`Error::Io`] for an answer that is none of [`Reply`].
+    pub fn ask(&self, to: SocketAddr, limit: Duration) -> Result<Reply, Error> {
+        let from: SocketAddr = match to {
+            SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
+            SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
+        };
+        let result = self.inside(move || {
+            let socket = UdpSocket::bind(from)?;
+            socket.set_read_timeout(Some(limit))?;
+            // Errors of ICMP are told to connected sockets only.
+            socket.connect(to)?;
+            socket.send(b"is anyone there?")?;
+            socket.recv(&mut [0; 64]).map(drop)
+        });
+        told(result, Reply::Answered, &format!("send a datagram to {to}"))
+    }
+
+    /// Runs something in its namespace. Only a thread of its own can enter it without taking the
+    /// whole test there.
+    fn inside(&self, run: impl FnOnce() -> io::Result<()> + Send + 'static) -> io::Result<()> {
+        let netns = File::open(self.netns.path())?;
+        thread::spawn(move || {
+            move_into_link_name_space(netns.as_fd(), Some(LinkNameSpaceType::Network))?;
+            run()
         })
         .join()
-        .unwrap_or_else(|_| Err(io::Error::other("the connecting thread panicked")));
-        match result {
-            Ok(_) => Ok(Reply::Connected),
-            Err(error) => match error.kind() {
-                ErrorKind::ConnectionRefused => Ok(Reply::Refused),
-                ErrorKind::TimedOut => Ok(Reply::TimedOut),
-                ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => {
-                    Ok(Reply::Unreachable)
-                }
-                ErrorKind::PermissionDenied => Ok(Reply::Prohibited),
-                _ => Err(Error::io(what)(error)),
-            },
-        }
+        .unwrap_or_else(|_| Err(io::Error::other("the client's thread panicked")))
+    }
+}
+
+/// What a client sees, where it succeeds with `good`.
+fn told(result: io::Result<()>, good: Reply, what: &str) -> Result<Reply, Error> {
+    let Err(error) = result else { return Ok(good) };
+    match error.kind() {
+        ErrorKind::ConnectionRefused => Ok(Reply::Refused),
+        // A read that comes to its limit would block.
+        ErrorKind::TimedOut | ErrorKind::WouldBlock => Ok(Reply::TimedOut),
+        ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => Ok(Reply::Unreachable),
+        ErrorKind::PermissionDenied => Ok(Reply::Prohibited),
+        _ => Err(Error::io(what)(error)),
     }
 }

@@ -315,6 +315,9 @@ impl Explanation {
             Delivery::QueueFull(_) => {
                 (Opens::Blocked, ClientSees::TimedOut, "its accept queue is full")
             }
+            Delivery::KeptOut(..) => {
+                (Opens::Blocked, ClientSees::TimedOut, "the address lists of its unit")
+            }
             Delivery::Unknown(why) => {
                 self.unknown.push(why.clone());
                 (Opens::Unknown, ClientSees::Mixed, "the socket")

@@ -8,7 +8,7 @@ use netfilter::ir::Family;
 use netfilter::syntax::address_text;
 
 use crate::Judgement;
-use crate::reach::{Arrival, Wire, arrival};
+use crate::reach::{Arrival, Wire, arrival, lists};
 
 /// What a packet that passed every rule meets.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub enum Delivery {
     Socket(Bound),
     /// A socket whose accept queue is full: what arrives is dropped.
     QueueFull(Bound),
+    /// A socket of a unit whose address lists keep the source out.
+    KeptOut(Bound, String),
     /// The kernel itself answers (echo requests).
     Kernel,
     /// No socket: refused.
@@ -86,8 +88,13 @@ pub(super) fn deliver(judgement: &Judgement<'_>, place: usize, packet: &Packet) 
     holders.sort();
     holders.dedup();
     let bound = Bound { address: socket.local.address, port: socket.local.port.0, holders };
-    if let Some(label) = program_of(snapshot, socket) {
-        return Delivery::Unknown(label);
+    let lists = lists::of_socket(judgement, socket, wire);
+    if lists.doubt.is_some() {
+        let label = program_of(snapshot, socket);
+        return Delivery::Unknown(label.unwrap_or_else(|| "the programs of its cgroup".to_owned()));
+    }
+    if lists.passes.is_some_and(|passes| !passes.contains(packet.source)) {
+        return Delivery::KeptOut(bound, lists.unit);
     }
     let is_full = socket.kind == Kind::Stream && socket.queue.now > socket.queue.max;
     if is_full { Delivery::QueueFull(bound) } else { Delivery::Socket(bound) }

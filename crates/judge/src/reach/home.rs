@@ -2,7 +2,9 @@
 
 use std::rc::Rc;
 
-use facts::{AttachPoint, Attached, IfIndex, Link, NetNamespace, Part, RulesetDump, RulesetText};
+use facts::{
+    AttachPoint, Attached, IfIndex, Link, NetNamespace, OtherNetns, Part, RulesetDump, RulesetText,
+};
 use netfilter::ir::{Note, Place, Ruleset};
 use netfilter::symbolic::silences;
 use netfilter::world::{Dropped, Silence, World};
@@ -48,8 +50,8 @@ pub(crate) struct Sides {
     pub(crate) of_several: RangeSet,
     /// The addresses that no host elsewhere can have.
     pub(crate) nobodys: Rc<RangeSet>,
-    /// The same with those of containers on this host: the networks of bridges that lead into other
-    /// namespaces only. For what is translated or forwarded, who is behind it is no guest.
+    /// The same with those of containers on this host: the networks of bridges and of pairs of
+    /// interfaces that lead into other namespaces only. For what is translated or forwarded, who is behind it is no guest.
     pub(crate) not_guests: Rc<RangeSet>,
 }
 
@@ -126,7 +128,7 @@ fn sides(fact: Option<&NetNamespace>, world: &World, wire: Wire) -> Sides {
     let known = regions.iter().flatten().fold(RangeSet::empty(), |all, own| all.union(own));
     let on_link = world.on_link(family);
     let nobodys = world.anyone(family).complement(wire.max());
-    let behind = fact.map(inner_bridges).unwrap_or_default();
+    let behind = fact.map(inner_links).unwrap_or_default();
     let behind = on_link.iter().filter(|(name, _)| behind.contains(name));
     let behind = behind.fold(RangeSet::empty(), |all, (_, own)| all.union(own));
     Sides {
@@ -139,15 +141,21 @@ fn sides(fact: Option<&NetNamespace>, world: &World, wire: Wire) -> Sides {
     }
 }
 
-/// The bridges whose ports all lead into other namespaces.
-fn inner_bridges(fact: &NetNamespace) -> Vec<&str> {
+/// The interfaces that lead into other namespaces of this host: bridges by all of their ports, and
+/// pairs of interfaces. What is called the host may be a container of which the pair leads out, to a
+/// namespace that is not found.
+fn inner_links(fact: &NetNamespace) -> Vec<&str> {
     let links = fact.links.items();
     let leads_in = |port: &Link| port.kind == "veth" && port.lower_netns.is_some();
-    let is_inner = |bridge: &&Link| {
-        let mut ports = links.iter().filter(|port| port.master == Some(bridge.index));
-        bridge.kind == "bridge" && ports.all(leads_in)
+    let is_inner = |link: &&Link| match link.kind.as_str() {
+        "bridge" => links.iter().filter(|port| port.master == Some(link.index)).all(leads_in),
+        "veth" => {
+            let found = matches!(link.lower_netns, Some(OtherNetns::Found(_)));
+            fact.host && link.master.is_none() && found
+        }
+        _ => false,
     };
-    links.iter().filter(is_inner).map(|bridge| bridge.name.as_str()).collect()
+    links.iter().filter(is_inner).map(|link| link.name.as_str()).collect()
 }
 
 /// The whole ruleset.

@@ -9,13 +9,13 @@ use crate::row::Row;
 
 /// What the programs of the cgroups of a row's sockets let through.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Lists {
+pub(crate) struct Lists {
     /// The sources that may pass; none: all.
-    pub(super) passes: Option<RangeSet>,
+    pub(crate) passes: Option<RangeSet>,
     /// Whose address lists they are.
-    pub(super) unit: String,
+    pub(crate) unit: String,
     /// A program that is not understood, or what could not be read.
-    pub(super) doubt: Option<Because>,
+    pub(crate) doubt: Option<Because>,
 }
 
 /// Reads the programs of a row's sockets. Where the sockets differ, what none of them lets through
@@ -45,7 +45,8 @@ pub(super) fn of(judgement: &Judgement<'_>, row: &Row<'_>, wire: Wire) -> Lists 
 /// What is said of sockets that share a port and have different lists.
 const DIFFER: &str = "sockets that share the port have different address lists";
 
-fn of_socket(judgement: &Judgement<'_>, socket: &Socket, wire: Wire) -> Lists {
+/// The same for one socket.
+pub(crate) fn of_socket(judgement: &Judgement<'_>, socket: &Socket, wire: Wire) -> Lists {
     let mut lists = Lists::default();
     let programs = match cgroups(judgement, socket) {
         Ok(programs) => programs,

@@ -248,6 +248,8 @@ impl World {
             ]),
         };
         let own = self.own_addresses(family).union(&self.broadcast_addresses(family));
+        // A router has the first address of each of its networks, too (RFC 4291, 2.6.1).
+        let own = own.union(&self.ranges_of(family, |kind| kind == Kind::Anycast));
         reserved.union(&own).complement(family.max_address())
     }
 

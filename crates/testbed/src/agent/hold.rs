@@ -3,6 +3,7 @@
 use std::env;
 use std::ffi::CString;
 use std::io;
+use std::net::UdpSocket;
 use std::os::fd::OwnedFd;
 use std::process::{Child, Command};
 use std::thread;
@@ -24,7 +25,7 @@ pub(crate) struct Hold {
     /// Start so many child processes that hold the same sockets.
     #[arg(long, default_value_t = 0)]
     children: u32,
-    /// Accept connections and close them again.
+    /// Accept connections and close them again, and send datagrams back.
     #[arg(long)]
     accept: bool,
     /// What to open.
@@ -43,6 +44,9 @@ impl Hold {
             if self.accept && spec.listens() {
                 let listener = fd.try_clone()?;
                 thread::spawn(move || while accept(&listener).is_ok() {});
+            } else if self.accept && spec.takes_datagrams() {
+                let socket = UdpSocket::from(fd.try_clone()?);
+                thread::spawn(move || send_back(&socket));
             }
             Ok(fd)
         };
@@ -53,6 +57,18 @@ impl Hold {
         let never = forever()?;
         drop((held, children));
         Ok(never)
+    }
+}
+
+/// Sends every datagram back to whom it comes from. An error is one of an earlier datagram.
+fn send_back(socket: &UdpSocket) {
+    let mut buffer = [0; 2048];
+    loop {
+        if let Ok((length, from)) = socket.recv_from(&mut buffer)
+            && let Some(datagram) = buffer.get(..length)
+        {
+            let _ = socket.send_to(datagram, from);
+        }
     }
 }
 

@@ -123,6 +123,11 @@ impl Spec {
         matches!(self.kind, Kind::Tcp(_) | Kind::Mptcp(_))
     }
 
+    /// Whether datagrams of IP arrive at it.
+    pub(crate) fn takes_datagrams(&self) -> bool {
+        matches!(self.kind, Kind::Udp(_))
+    }
+
     fn has(&self, option: &str) -> bool {
         self.options.iter().any(|o| o == option)
     }

@@ -12,6 +12,8 @@
     reason = "tests of effects, whose helpers fail the test"
 )]
 
+mod containers;
+mod explain;
 mod filters;
 mod firewalls;
 #[allow(dead_code, reason = "shared with the tests of what is seen")]

@@ -119,19 +119,91 @@ impl Scene {
         listing
     }
 
-    /// Lets every client connect, and compares with what is said of it.
+    /// Lets every client connect, and compares with what is said of it, and of its packet.
     #[track_caller]
     pub(crate) fn try_all(&self, to: SocketAddr, wire: Wire, reach: &Value) {
         thread::scope(|scope| {
             let tries = self.clients.iter().map(|sender| {
-                let from = sender.address(wire);
-                (from, scope.spawn(move || sender.client.connect(to, LIMIT).unwrap()))
+                let client = &sender.client;
+                let connects = scope.spawn(move || client.connect(to, LIMIT).unwrap());
+                (sender.address(wire), connects)
             });
-            for (from, reply) in tries.collect::<Vec<_>>() {
+            let tries: Vec<_> = tries.collect();
+            for (from, reply) in tries {
+                // Whatever the way back to it is, this is where it comes in.
+                let explained = self.explain(from, &format!("{to}/tcp"), &["--in", "host0"]);
                 let reply = reply.join().unwrap();
-                holds(reach, from, reply, &format!("{from} to {to}: {reply:?}, {reach:#}"));
+                let about = format!("{from} to {to}: {reply:?}, {reach:#}, {explained:#}");
+                holds(reach, from, reply, &about);
+                explains(&explained, from, reply, &about);
+                if reach["verdict"] != "unknown" {
+                    assert_ne!(explained["verdict"], "unknown", "{about}");
+                }
             }
         });
+    }
+
+    /// What `whyopen explain` says of a packet.
+    pub(crate) fn explain(&self, from: IpAddr, to: &str, more: &[&str]) -> Value {
+        let from = from.to_string();
+        let ask = [WHYOPEN, "explain", "--from", &from, "--to", to, "-o", "json"];
+        serde_json::from_str(&self.seen.run(&[&ask[..], more].concat())).unwrap()
+    }
+
+    /// Lets every client send to this port of the host, and compares with what is said of the
+    /// packet. Returns how many of them were open, blocked and not known.
+    #[track_caller]
+    pub(crate) fn explains_all(&self, ports: &[(&str, u16)]) -> [usize; 3] {
+        let mut count = [0; 3];
+        for ((protocol, port), wire) in
+            ports.iter().flat_map(|one| [(one, Wire::V4), (one, Wire::V6)])
+        {
+            for sender in &self.clients {
+                let (from, to) = (sender.address(wire), self.address(wire));
+                let to = SocketAddr::new(to, *port);
+                let reply = match *protocol {
+                    "udp" => sender.client.ask(to, LIMIT).unwrap(),
+                    _ => sender.client.connect(to, LIMIT).unwrap(),
+                };
+                // The address and the interface are found as well as given.
+                let found = self.explain(from, &format!(":{port}/{protocol}"), &[]);
+                let given = self.explain(from, &format!("{to}/{protocol}"), &["--in", "host0"]);
+                let about = format!("{from} to {to}/{protocol}: {reply:?}, {found:#}");
+                for key in ["verdict", "client_sees", "decided_by", "to"] {
+                    assert_eq!(found[key], given[key], "{about} {given:#}");
+                }
+                explains(&found, from, reply, &about);
+                let place = ["open", "blocked", "unknown"];
+                let place = place.iter().position(|word| found["verdict"] == *word).unwrap();
+                count[place] += 1;
+                self.fits_a_screen(from, &format!("{to}/{protocol}"));
+            }
+        }
+        count
+    }
+
+    /// Fails unless the text about a packet fits a screen.
+    #[track_caller]
+    fn fits_a_screen(&self, from: IpAddr, to: &str) {
+        let from = from.to_string();
+        let ask = [WHYOPEN, "explain", "--from", &from, "--to", to, "--width", "96"];
+        let text = self.seen.run(&ask);
+        let widest = text.lines().map(|line| line.chars().count()).max().unwrap();
+        assert!(text.lines().count() <= 40 && widest <= 96, "{text}");
+    }
+
+    /// Lets every client find a way to these addresses through the host.
+    pub(crate) fn route_through(&self, net: &str) {
+        let net: Prefix = {
+            let (net, len) = net.split_once('/').unwrap();
+            Prefix { address: net.parse().unwrap(), len: len.parse().unwrap() }
+        };
+        let wire = if net.address.is_ipv4() { Wire::V4 } else { Wire::V6 };
+        let (net, via) = (format!("{}/{}", net.address, net.len), self.address(wire).to_string());
+        for sender in &self.clients {
+            let add = ["ip", "route", "add", &net, "via", &via];
+            sender.client.netns().run(&add).unwrap().ok().unwrap();
+        }
     }
 
     /// What a snapshot of the host says, on this machine and as nobody.
@@ -172,19 +244,42 @@ fn holds(reach: &Value, from: IpAddr, reply: Reply, about: &str) {
     if !contains(&reach["may"], from) {
         assert_ne!(reply, Reply::Connected, "said to be kept out: {about}");
         let sees = reach["client_sees"].as_str();
-        let name = match reply {
-            Reply::Connected => "connected",
-            Reply::Refused => "refused",
-            Reply::TimedOut => "timed_out",
-            Reply::Unreachable => "unreachable",
-            Reply::Prohibited => "prohibited",
-        };
-        // IPv4 reports a rule's "prohibited" as "unreachable".
-        let same = sees == Some(name)
-            || from.is_ipv4() && name == "unreachable" && sees == Some("prohibited");
         let says_one = !matches!(sees, None | Some("mixed" | "connected"));
-        assert!(same || !says_one, "said to see {sees:?}: {about}");
+        assert!(!says_one || is_seen(sees, from, reply), "said to see {sees:?}: {about}");
     }
+}
+
+/// Fails unless what is said of a packet is what its sender got.
+#[track_caller]
+fn explains(explained: &Value, from: IpAddr, reply: Reply, about: &str) {
+    let sees = explained["client_sees"].as_str();
+    match explained["verdict"].as_str().unwrap() {
+        "unknown" => assert_eq!(sees, Some("mixed"), "{about}"),
+        verdict => {
+            let gets_in = matches!(reply, Reply::Connected | Reply::Answered);
+            assert_eq!(verdict == "open", gets_in, "explained: {about}");
+            // A neighbour with such a source gets no answer to its ARP request either, and gives up
+            // by itself (net/ipv4/arp.c, arp_process).
+            let steps = explained["steps"].as_array().unwrap();
+            let is_martian = steps.iter().any(|step| step["step"] == "source");
+            let gives_up = is_martian && reply == Reply::Unreachable;
+            assert!(gives_up || is_seen(sees, from, reply), "explained: {about}");
+        }
+    }
+}
+
+/// Whether a word for what a client sees is the reply that it got.
+fn is_seen(word: Option<&str>, from: IpAddr, reply: Reply) -> bool {
+    let name = match reply {
+        Reply::Connected => "connected",
+        Reply::Answered => "answered",
+        Reply::Refused => "refused",
+        Reply::TimedOut => "timed_out",
+        Reply::Unreachable => "unreachable",
+        Reply::Prohibited => "prohibited",
+    };
+    // IPv4 reports a rule's "prohibited" as "unreachable".
+    word == Some(name) || from.is_ipv4() && name == "unreachable" && word == Some("prohibited")
 }
 
 /// Whether an address is in a list of prefixes.
@@ -204,7 +299,7 @@ pub(crate) enum Wire {
 }
 
 impl Wire {
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         self.pick("ipv4", "ipv6")
     }
 
