@@ -8,6 +8,7 @@
 mod agreement;
 mod goals;
 mod loads;
+mod rules;
 mod table;
 
 use std::path::{Path, PathBuf};
@@ -75,6 +76,16 @@ const LOOKS: &[Look] = &[
     look("whyopen, connected", &["whyopen", "-a", "-c", "--sockets-only", "--this-netns"]),
 ];
 
+/// Those at a host with a packet filter. The bare dump asks for the same messages and does nothing
+/// with them.
+const LOOKS_AT_RULES: &[Look] = &[
+    look("ss -tulpnw", &["ss", "-tulpnw"]),
+    look("bare dump", &["testbed-agent", "dump", "f:s"]),
+    look("nft -j list ruleset", &["nft", "-j", "list", "ruleset"]),
+    look("whyopen, whole screen", &["whyopen", "--this-netns"]),
+    look("whyopen, one port", &["whyopen", "--this-netns", "10003"]),
+];
+
 /// What a look cost.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cost {
@@ -103,7 +114,13 @@ impl Bench {
             println!("\nLoad {}: {}", scene.name, scene.what);
             let load = Load::start(&agent, &scene.shape)?;
             let whyopen = load.push(&whyopen)?;
-            let costs = measure(&load, &whyopen, self.runs)?;
+            let looks = if let Some(rules) = scene.rules {
+                load.run(&["nft", "-f", "-"], rules().as_bytes())?;
+                LOOKS_AT_RULES
+            } else {
+                LOOKS
+            };
+            let costs = measure(&load, &whyopen, looks, self.runs)?;
             table::print(&costs);
             met &= agreement::check(&load, &whyopen)?;
             met &= goals::check(scene, &costs);
@@ -114,14 +131,14 @@ impl Bench {
 
 /// The median cost of some runs of every look. They take turns, so that whatever else the machine
 /// does meanwhile is borne by all alike.
-fn measure(load: &Load, whyopen: &Path, runs: usize) -> Result<Vec<Cost>> {
-    let mut all: Vec<Vec<(Duration, u64)>> = vec![Vec::new(); LOOKS.len()];
+fn measure(load: &Load, whyopen: &Path, looks: &[Look], runs: usize) -> Result<Vec<Cost>> {
+    let mut all: Vec<Vec<(Duration, u64)>> = vec![Vec::new(); looks.len()];
     for _ in 0..runs.max(1) {
-        for (look, costs) in LOOKS.iter().zip(&mut all) {
+        for (look, costs) in looks.iter().zip(&mut all) {
             if costs.first().is_some_and(|(cpu, _)| *cpu > SLOW) {
                 continue;
             }
-            let command = with_path(look.command, whyopen)?;
+            let command = with_path(look.command, whyopen, &load.agent())?;
             let command: Vec<&str> = command.iter().map(String::as_str).collect();
             let measured = load.measure(look.as_nobody, &command)?;
             costs.push((measured.cpu, measured.peak_rss_kib));
@@ -133,12 +150,19 @@ fn measure(load: &Load, whyopen: &Path, runs: usize) -> Result<Vec<Cost>> {
         let peak_rss_kib = costs.iter().map(|run| run.1).max().unwrap_or_default();
         Ok(Cost { look: look.name, cpu, peak_rss_kib })
     };
-    LOOKS.iter().zip(all).map(median).collect()
+    looks.iter().zip(all).map(median).collect()
 }
 
-/// The command with the program under test in the place of its name.
-fn with_path(command: &[&str], whyopen: &Path) -> Result<Vec<String>> {
-    let path = whyopen.to_str().context("the program's path is not UTF-8")?;
-    let word = |word: &&str| if *word == "whyopen" { path } else { word }.to_owned();
+/// The command with the programs in the places of their names.
+fn with_path(command: &[&str], whyopen: &Path, agent: &Path) -> Result<Vec<String>> {
+    let text = |path: &Path| -> Result<String> {
+        Ok(path.to_str().context("a program's path is not UTF-8")?.to_owned())
+    };
+    let (whyopen, agent) = (text(whyopen)?, text(agent)?);
+    let word = |word: &&str| match *word {
+        "whyopen" => whyopen.clone(),
+        "testbed-agent" => agent.clone(),
+        other => other.to_owned(),
+    };
     Ok(command.iter().map(word).collect())
 }

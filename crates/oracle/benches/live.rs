@@ -16,16 +16,13 @@
 )]
 
 use std::fmt::Write as _;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::AsFd as _;
 use std::process::{Command, Stdio};
 
 use facts::{NftablesDump, Part, RulesetDump};
 use rustix::fs::{Mode, OFlags};
-use rustix::net::{
-    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink, recv, send, socket_with,
-};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
-use testbed::Netns;
+use testbed::{DumpedSet, Netns};
 
 const RULES: u32 = 50_000;
 const ELEMENTS: u32 = 100_000;
@@ -109,56 +106,8 @@ fn size(dump: &NftablesDump) -> usize {
         .sum()
 }
 
-/// Asks the same questions and looks at the answers no more than to find their end.
 fn bare_dump() {
-    let socket = socket_with(
-        AddressFamily::NETLINK,
-        SocketType::RAW,
-        SocketFlags::CLOEXEC,
-        Some(netlink::NETFILTER),
-    )
-    .unwrap();
-    let mut buffer = vec![0_u8; 1 << 20];
-    for kind in [1_u16, 4, 7, 10] {
-        ask(&socket, &mut buffer, kind, 0, &[]);
-    }
-    let mut names = attribute(1, b"t\0");
-    names.extend(attribute(2, b"s\0"));
-    ask(&socket, &mut buffer, 13, 1, &names);
-}
-
-fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
-    let length = u16::try_from(value.len() + 4).unwrap();
-    let mut bytes = [length.to_ne_bytes(), kind.to_ne_bytes()].concat();
-    bytes.extend(value);
-    bytes.resize(bytes.len().next_multiple_of(4), 0);
-    bytes
-}
-
-fn ask(socket: &OwnedFd, buffer: &mut [u8], kind: u16, family: u8, attributes: &[u8]) {
-    let length = u32::try_from(20 + attributes.len()).unwrap();
-    let mut query = length.to_ne_bytes().to_vec();
-    query.extend((10_u16 << 8 | kind).to_ne_bytes());
-    query.extend(0x301_u16.to_ne_bytes());
-    query.extend([0; 8]);
-    query.extend([family, 0, 0, 0]);
-    query.extend(attributes);
-    send(socket, &query, SendFlags::empty()).unwrap();
-    loop {
-        let (_, length) = recv(socket, &mut *buffer, RecvFlags::empty()).unwrap();
-        // NLMSG_DONE comes in a datagram of its own, or at the end of the last one.
-        let end = buffer.get(..length).unwrap();
-        let mut rest = end;
-        let mut last = 0;
-        while let (Some(size), Some(kind)) = (rest.first_chunk::<4>(), rest.get(4..6)) {
-            last = u16::from_ne_bytes(kind.try_into().unwrap());
-            let size = usize::try_from(u32::from_ne_bytes(*size)).unwrap().next_multiple_of(4);
-            rest = rest.get(size.max(16)..).unwrap_or_default();
-        }
-        if last == 3 {
-            return;
-        }
-    }
+    testbed::bare_dump(&[DumpedSet { family: 1, table: "t", name: "s" }]).unwrap();
 }
 
 /// `nft -j list ruleset` in the namespace of this thread: processor time, and peak memory.

@@ -29,6 +29,7 @@
 )]
 
 mod client;
+mod dump;
 mod emulated;
 mod error;
 mod host;
@@ -41,6 +42,7 @@ mod run;
 pub mod ss;
 
 pub use client::{Client, Reply};
+pub use dump::{DumpedSet, bare_dump};
 pub use emulated::{Printed, emulate};
 pub use error::Error;
 pub use host::{Host, HostOptions};

@@ -1,7 +1,7 @@
 //! A busy host for measurements: many processes with many sockets, alone in namespaces.
 
 use std::fs::{self, File, Permissions};
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Seek, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -24,6 +24,9 @@ pub struct LoadShape {
     pub connections: u32,
     /// Other open files of each process.
     pub files: u32,
+    /// The listeners are on any address, and packets from elsewhere can come: there is an interface
+    /// `eth0` with addresses and a way out.
+    pub open: bool,
 }
 
 /// Processes with sockets, in a network namespace of their own: whoever looks from inside sees their
@@ -52,6 +55,17 @@ pub struct Measured {
 /// Starts the agent, and ends it when the standard input closes. The agent's processes end with it.
 const SUPERVISOR: &str = "ip link set lo up; \"$@\" & cat >/dev/null; kill -9 $!";
 
+/// What makes others come.
+const LINK: &str = "
+    ip link add eth0 type veth peer name peer
+    ip link set peer up
+    ip link set eth0 up
+    ip address add 192.0.2.10/24 dev eth0
+    ip address add 2001:db8:1::10/64 dev eth0 nodad
+    ip route add default via 192.0.2.1
+    ip route add default via 2001:db8:1::1 dev eth0
+";
+
 impl Load {
     /// Starts it and waits until every socket is open. `agent` is the program `testbed-agent`.
     pub fn start(agent: &Path, shape: &LoadShape) -> Result<Self, Error> {
@@ -69,6 +83,7 @@ impl Load {
             .args(["--listeners", &shape.listeners.to_string()])
             .args(["--connections", &shape.connections.to_string()])
             .args(["--files", &shape.files.to_string()])
+            .args(shape.open.then_some("--open"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -81,6 +96,9 @@ impl Load {
         }
         let load = Self { supervisor, directory };
         if answer == "ready\n" {
+            if shape.open {
+                load.run(&["sh", "-euc", LINK], b"")?;
+            }
             return Ok(load);
         }
         Err(Error::Failed {
@@ -89,6 +107,36 @@ impl Load {
             stdout: answer,
             stderr: String::new(),
         })
+    }
+
+    /// Runs a command inside, as root, with this input.
+    ///
+    /// # Errors
+    /// [`Error::Failed`] unless its status is 0.
+    pub fn run(&self, command: &[&str], input: &[u8]) -> Result<(), Error> {
+        let mut file = tempfile::tempfile().map_err(Error::io("make a temporary file"))?;
+        file.write_all(input).and_then(|()| file.rewind()).map_err(Error::io("write the input"))?;
+        let output = Command::new("nsenter")
+            .arg(format!("--target={}", self.supervisor.id()))
+            .args(["--net", "--"])
+            .args(command)
+            .stdin(file)
+            .output()
+            .map_err(|error| run::started("nsenter", error))?;
+        if output.status.success() {
+            return Ok(());
+        }
+        Err(Error::Failed {
+            command: command.join(" "),
+            status: output.status.to_string(),
+            stdout: String::new(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        })
+    }
+
+    /// The agent, as a command inside calls it.
+    pub fn agent(&self) -> PathBuf {
+        self.directory.path().join("testbed-agent")
     }
 
     /// Copies a program to where also nobody can run it, and returns its path.

@@ -15,7 +15,8 @@ use testbed::{Load, LoadShape};
 
 #[test]
 fn a_load_has_its_shape_and_can_be_measured() {
-    let shape = LoadShape { groups: 3, processes: 4, listeners: 5, connections: 6, files: 7 };
+    let shape =
+        LoadShape { groups: 3, processes: 4, listeners: 5, connections: 6, files: 7, open: false };
     let load = Load::start(Path::new(env!("CARGO_BIN_EXE_testbed-agent")), &shape).unwrap();
     let run = |as_nobody, command: &[&str]| {
         let measured = load.measure(as_nobody, command).unwrap();

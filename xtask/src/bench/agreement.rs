@@ -49,7 +49,7 @@ pub(super) fn check(load: &Load, whyopen: &Path) -> Result<bool> {
         ("BPF, connected", &["-c"], &all),
         ("no BPF, connected", &["-c", "--no-bpf"], &all),
     ] {
-        let command = with_path(&[&json[..], more].concat(), whyopen)?;
+        let command = with_path(&[&json[..], more].concat(), whyopen, &load.agent())?;
         let command: Vec<&str> = command.iter().map(String::as_str).collect();
         let found = by_whyopen(load, &command)?;
         let missing = expect.difference(&found).count();

@@ -11,11 +11,13 @@ enum Bound {
     TimesLessCpu(f64, &'static str),
     /// At most so much processor time.
     Cpu(Duration),
+    /// At most so much processor time more than another look.
+    MoreCpu(Duration, &'static str),
     /// Less memory than another look.
     LessMemory(&'static str),
 }
 
-use Bound::{Cpu, LessMemory, TimesLessCpu};
+use Bound::{Cpu, LessMemory, MoreCpu, TimesLessCpu};
 
 /// At which loads a look is bounded, and how.
 const GOALS: &[(&[&str], &str, Bound)] = &[
@@ -26,6 +28,7 @@ const GOALS: &[(&[&str], &str, Bound)] = &[
     (&["b", "c", "d"], "whyopen, no BPF", TimesLessCpu(1.8, "ss -tulpnw")),
     (&["c"], "whyopen, as nobody", Cpu(Duration::from_millis(15))),
     (&["d"], "whyopen, connected", TimesLessCpu(100.0, "ss -tuapnw")),
+    (&["rules"], "whyopen, whole screen", MoreCpu(Duration::from_millis(200), "bare dump")),
     (&["d"], "whyopen", LessMemory("ss -tulpnw")),
     (&["d"], "whyopen, connected", LessMemory("ss -tuapnw")),
 ];
@@ -49,6 +52,12 @@ pub(super) fn check(scene: &Scene, costs: &[Cost]) -> bool {
             Cpu(most) => {
                 let (ms, most_ms) = (this.cpu.as_secs_f64() * 1e3, most.as_millis());
                 (this.cpu <= *most, format!("{ms:.1} ms CPU, wanted at most {most_ms}"))
+            }
+            MoreCpu(most, peer) => {
+                let Some(peer_cost) = cost(peer) else { continue };
+                let more = this.cpu.saturating_sub(peer_cost.cpu);
+                let (ms, most_ms) = (more.as_secs_f64() * 1e3, most.as_millis());
+                (more <= *most, format!("{ms:.1} ms more than {peer}, wanted at most {most_ms}"))
             }
             LessMemory(peer) => {
                 let Some(peer_cost) = cost(peer) else { continue };

@@ -43,6 +43,9 @@ pub(crate) struct Load {
     /// Other open files of each process.
     #[arg(long, default_value_t = 0)]
     files: u32,
+    /// Listeners are on any address, not on the loopback's.
+    #[arg(long)]
+    open: bool,
 }
 
 /// The arguments of one process of the load. Its standard input is the group's first listener.
@@ -68,11 +71,13 @@ impl Load {
         let mut members = Vec::new();
         for group in 0..self.groups {
             let first = FIRST_PORT + group * self.listeners;
-            let at = address(first);
+            let at = address(first, self.open);
             let listener = listener(at, SocketFlags::CLOEXEC)?;
             // Open only while this group's processes start: they inherit it.
             let others = (1..self.listeners)
-                .map(|number| self::listener(address(first + number), SocketFlags::empty()))
+                .map(|number| {
+                    self::listener(address(first + number, self.open), SocketFlags::empty())
+                })
                 .collect::<io::Result<Vec<OwnedFd>>>()?;
             for _ in 0..self.processes {
                 members.push(self.member(at, &listener, writer.try_clone()?.into())?);
@@ -132,11 +137,12 @@ impl Member {
     }
 }
 
-fn address(port: u16) -> SocketAddr {
-    let any: IpAddr = if port.is_multiple_of(2) {
-        Ipv4Addr::LOCALHOST.into()
-    } else {
-        Ipv6Addr::LOCALHOST.into()
+fn address(port: u16, open: bool) -> SocketAddr {
+    let any: IpAddr = match (port.is_multiple_of(2), open) {
+        (true, false) => Ipv4Addr::LOCALHOST.into(),
+        (true, true) => Ipv4Addr::UNSPECIFIED.into(),
+        (false, false) => Ipv6Addr::LOCALHOST.into(),
+        (false, true) => Ipv6Addr::UNSPECIFIED.into(),
     };
     SocketAddr::new(any, port)
 }

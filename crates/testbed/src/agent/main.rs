@@ -11,6 +11,7 @@
     reason = "a program for tests, made of effects"
 )]
 
+mod dump;
 mod hold;
 mod load;
 mod measure;
@@ -41,6 +42,8 @@ enum Task {
     /// One process of the load.
     #[command(hide = true)]
     LoadMember(load::Member),
+    /// Read a packet filter over netlink, and no more than that.
+    Dump(dump::Dump),
     /// Run a command and write what it cost to a file.
     Measure(measure::Measure),
 }
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
         Task::Flash => storm::flash(),
         Task::Load(load) => load.run(),
         Task::LoadMember(member) => member.run(),
+        Task::Dump(dump) => return dump.run(),
         Task::Measure(measure) => return measure.run(),
     };
     let Err(error) = result.map(|never: Never| match never {});
