@@ -15,11 +15,12 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use netfilter::ir::{Family, Hook, Ruleset};
+use netfilter::ir::{Cond, Family, Hook, Rule, Ruleset};
 use netfilter::rules::{Question, ask, load, matrix};
-use netfilter::symbolic::{Asked, Listener, arrivals};
+use netfilter::symbolic::{Asked, AskedRules, Listener, RuleAt, arrivals, effects};
+use netfilter::syntax::network;
 use netfilter::world::{EXAMPLE, World};
-use packet_set::{Budget, RangeSet};
+use packet_set::{Budget, Field, RangeSet};
 
 /// CPU time of this thread in milliseconds (proc_pid_schedstat: time on the CPU in ns).
 fn cpu_ms() -> f64 {
@@ -213,10 +214,78 @@ fn screens() {
     }
 }
 
+/// So many rules are asked about at most for a host's findings.
+const ASKED: usize = 32;
+
+/// The effects of rules for TCP over IPv4, within the budget of findings.
+fn effects_of(ruleset: &Ruleset) -> String {
+    let chain = ruleset.tables.first().and_then(|table| table.chains.first()).expect("a chain");
+    let is_asked = |rule: &Rule| rule.text.contains("tcp dport") && rule.text.contains("ip saddr");
+    let asked = || chain.rules.iter().enumerate().filter(|(_, rule)| is_asked(rule)).take(ASKED);
+    let port = |rule: &Rule| -> u128 {
+        let word = rule.text.split(' ').skip_while(|word| *word != "dport").nth(1);
+        word.and_then(|word| word.parse().ok()).expect("a port")
+    };
+    let source = |rule: &Rule| -> Vec<(u128, u128)> {
+        let word = rule.text.split(' ').skip_while(|word| *word != "saddr").nth(1);
+        match network(Field::SOURCE, word.expect("a source")) {
+            Some((_, Cond::In(_, set))) => set.iter().collect(),
+            other => unreachable!("{other:?}"),
+        }
+    };
+    let asked = AskedRules {
+        family: Family::Ipv4,
+        protocol: 6,
+        ports: asked().map(|(_, rule)| (port(rule), port(rule))).collect(),
+        sources: asked().flat_map(|(_, rule)| source(rule)).collect(),
+        rules: asked().map(|(rule, _)| RuleAt { table: 0, chain: 0, rule }).collect(),
+    };
+    let steps = 500_000 + 1000 * chain.rules.len() as u64;
+    let budget = Budget { nodes: 200_000, edges: 1_000_000, steps };
+    match effects(ruleset, &asked, budget) {
+        Ok(found) => {
+            let lacking = found.iter().filter(|effect| !effect.is_plain()).count();
+            format!("{lacking} of {ASKED} without effect")
+        }
+        Err(error) => error.to_string(),
+    }
+}
+
+/// The cost of looking for rules without effect.
+fn in_vain() {
+    for prefixes in [0, 10_000, 50_000] {
+        let mut before = 0.0;
+        for rules in [1_250, 2_500, 5_000, 10_000] {
+            let text = first_screen(rules, prefixes, 200);
+            let start = cpu_ms();
+            let ruleset = load(&[("bench", text.as_bytes())]).expect("a ruleset");
+            let parsed = cpu_ms();
+            let found = effects_of(&ruleset);
+            let answered = cpu_ms();
+            line(
+                &format!("{rules} rules, {prefixes} prefixes"),
+                &mut before,
+                parsed - start,
+                answered - parsed,
+            );
+            println!("    {found}");
+        }
+    }
+}
+
 fn main() {
     println!("{:<40} {:>9} {:>10} {:>7}", "input", "parse ms", "answer ms", "growth");
+    let only = |what: &str| std::env::args().any(|word| word == what);
+    if !only("screens") {
+        println!("rules without effect");
+        in_vain();
+        if only("effects") {
+            return;
+        }
+    }
+    println!("first screens");
     screens();
-    if std::env::args().any(|word| word == "screens") {
+    if only("screens") {
         return;
     }
     let mut before = 0.0;

@@ -7,8 +7,8 @@ use netfilter::rules::load;
 use netfilter::symbolic::{AskedRules, Effect, RuleAt, effects};
 use packet_set::{Budget, RangeSet};
 
-/// Every rule of a ruleset whose text begins or ends so.
-fn rules(ruleset: &Ruleset, text: &str) -> Vec<RuleAt> {
+/// Every rule of a ruleset with this in its text.
+fn rules_with(ruleset: &Ruleset, text: &str) -> Vec<RuleAt> {
     let mut found = Vec::new();
     for (table, of) in ruleset.tables.iter().enumerate() {
         for (chain, of) in of.chains.iter().enumerate() {
@@ -23,10 +23,15 @@ fn rules(ruleset: &Ruleset, text: &str) -> Vec<RuleAt> {
 /// out.
 fn effect(ruleset: &str, rule: &str) -> (String, Effect) {
     let ruleset = load(&[("test", ruleset.as_bytes())]).unwrap();
-    let rules = rules(&ruleset, rule);
+    let rules = rules_with(&ruleset, rule);
     assert_eq!(rules.len(), 1, "{rule}: {ruleset:#?}");
-    let asked =
-        AskedRules { family: Family::Ipv4, protocol: 6, ports: RangeSet::from(22..=80), rules };
+    let asked = AskedRules {
+        family: Family::Ipv4,
+        protocol: 6,
+        ports: RangeSet::from(22..=80),
+        sources: RangeSet::all(),
+        rules,
+    };
     let effect = effects(&ruleset, &asked, Budget::default()).unwrap().remove(0);
     let words = [
         (effect.is_reached, "reached"),
@@ -86,25 +91,34 @@ fn what_is_not_understood_proves_nothing() {
 
 #[test]
 fn what_would_be_the_same_without() {
-    let check = |rules, expect, others| {
-        let (said, effect) = effect(&chain("f", 0, "drop", rules), "ip saddr");
-        assert_eq!(said, expect, "{rules}");
-        assert_eq!(effect.others_let_in, others, "{rules}");
-        assert_eq!(effect.other.is_some(), others > 0, "{rules}");
+    let check = |rules: &str, expect: &str| check(rules, "ip saddr", expect);
+    check("ip saddr 10.0.0.0/8 tcp dport 22 accept\ntcp dport 22 accept", "reached new in");
+    check("tcp dport 22 accept\nip saddr 10.0.0.0/8 tcp dport 22 accept", "");
+    check("ip saddr 10.0.0.0/8 tcp dport 22 accept", "reached needed new in");
+    for other in ["iifname eth0", "limit rate 1/second", "ip daddr 10.0.0.1"] {
+        let rules = format!("ip saddr 10.0.0.0/8 tcp dport 22 accept\n{other} tcp dport 22 accept");
+        check(&rules, "reached needed new in");
+    }
+}
+
+/// Where only some sources are asked about, it is the same for them.
+#[test]
+fn only_some_sources() {
+    let rules = "ip saddr 192.0.2.0/24 drop\ntcp dport 22 accept\n\
+                 ip saddr 10.0.0.0/8 tcp dport 22 drop\nip saddr 11.0.0.0/8 tcp dport 22 drop\n\
+                 ip saddr 11.0.0.0/8 tcp dport 23 drop";
+    let ruleset = load(&[("test", chain("f", 0, "drop", rules).as_bytes())]).unwrap();
+    let asked = |sources| {
+        let rules = rules_with(&ruleset, "saddr 1");
+        let (family, ports) = (Family::Ipv4, RangeSet::from(22..=80));
+        let asked = AskedRules { family, protocol: 6, ports, sources, rules };
+        effects(&ruleset, &asked, Budget::default()).unwrap()
     };
-    check("ip saddr 10.0.0.0/8 tcp dport 22 accept\ntcp dport 22 accept", "reached new in", 100);
-    check("tcp dport 22 accept\nip saddr 10.0.0.0/8 tcp dport 22 accept", "", 100);
-    check("ip saddr 10.0.0.0/8 tcp dport 22 accept", "reached needed new in", 0);
-    check(
-        "ip saddr 10.0.0.0/8 tcp dport 22 accept\niifname eth0 tcp dport 22 accept",
-        "reached needed new in",
-        0,
-    );
-    check(
-        "ip saddr 10.0.0.0/8 tcp dport 22 accept\nlimit rate 1/second tcp dport 22 accept",
-        "reached needed new in",
-        0,
-    );
+    let of = RangeSet::from(0x0a00_0000..=0x0bff_ffff);
+    let (all, some) = (asked(RangeSet::all()), asked(of));
+    let reached = |list: &[Effect]| list.iter().map(|one| one.is_reached).collect::<Vec<_>>();
+    assert_eq!(reached(&all), [true, false, false, true]);
+    assert_eq!(reached(&all)[1..], reached(&some)[1..]);
 }
 
 #[test]

@@ -92,7 +92,8 @@ fn check(text: &str, family: Family, seed: u64, proven: &mut Proven) {
     }
     let rules = rules(&ruleset);
     let ports = RangeSet::from(0..=0xffff);
-    let asked = AskedRules { family, protocol: 6, ports, rules: rules.clone() };
+    let sources = RangeSet::all();
+    let asked = AskedRules { family, protocol: 6, ports, sources, rules: rules.clone() };
     let effects = effects(&ruleset, &asked, Budget::default()).unwrap();
     let packets = packets(family, &mut Random::new(seed));
     let walks: Vec<Possible> =
@@ -129,9 +130,7 @@ fn check(text: &str, family: Family, seed: u64, proven: &mut Proven) {
 
 /// What its packets show is so.
 fn shows(ruleset: &Ruleset, effect: &Effect, about: &dyn Fn() -> String) {
-    for (packet, accepted) in
-        [(&effect.let_in, true), (&effect.other, true), (&effect.kept_out, false)]
-    {
+    for (packet, accepted) in [(&effect.let_in, true), (&effect.kept_out, false)] {
         let Some(packet) = packet else { continue };
         let found = possible(ruleset, packet, Hook::Input).unwrap();
         let as_said = |outcome: &Outcome| (*outcome == Outcome::Accepted) == accepted;

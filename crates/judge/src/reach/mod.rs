@@ -32,7 +32,7 @@ pub use because::Because;
 pub use entries::Entry;
 pub(crate) use entries::all as entries;
 pub(crate) use home::Home;
-pub(crate) use reason::of as reason;
+pub(crate) use reason::{of as reason, plausible};
 pub use sources::Sources;
 
 /// The verdict about one family of one row.

@@ -232,7 +232,7 @@ const MOST_TRIED: usize = 4;
 
 /// Addresses of a set that hosts are likely to have, one of each of its first ranges: not the first or
 /// last of a range, which may be a network's own or its broadcast address.
-fn plausible(wire: Wire, set: &RangeSet) -> Vec<RangeSet> {
+pub(crate) fn plausible(wire: Wire, set: &RangeSet) -> Vec<RangeSet> {
     let usual = 7;
     let of_range = |(lo, hi): (u128, u128)| {
         let octet = if wire == Wire::Ipv4 { lo & 0xff } else { lo & u128::from(u64::MAX) };

@@ -62,6 +62,9 @@ pub struct AskedRules {
     pub protocol: u8,
     /// Destination ports, as the rules see them.
     pub ports: RangeSet,
+    /// The sources that any of the rules is for. Others are not looked at, which makes it cheap where
+    /// these are few.
+    pub sources: RangeSet,
     /// The rules: each one ends with one verdict, which is to accept, drop or refuse.
     pub rules: Vec<RuleAt>,
 }
@@ -82,11 +85,6 @@ pub struct Effect {
     pub let_in: Option<Packet>,
     /// One that it matches and that is certainly not let in: one that comes to it, if any does.
     pub kept_out: Option<Packet>,
-    /// A new connection to its ports from a source that it does not name, certainly let in.
-    pub other: Option<Packet>,
-    /// The part of the sources that it does not name from where such connections are let in, in
-    /// percent.
-    pub others_let_in: u8,
 }
 
 impl Effect {
@@ -98,8 +96,6 @@ impl Effect {
         lets_in: true,
         let_in: None,
         kept_out: None,
-        other: None,
-        others_let_in: 0,
     };
 
     /// The effects for two kinds of packets as one.
@@ -112,8 +108,6 @@ impl Effect {
             lets_in: self.lets_in || other.lets_in,
             let_in: self.let_in.or(other.let_in),
             kept_out: self.kept_out.or(other.kept_out),
-            other: self.other.or(other.other),
-            others_let_in: self.others_let_in.min(other.others_let_in),
         }
     }
 
@@ -144,7 +138,7 @@ pub fn effects(
     }
     let doubts = Doubts::new(steps(&tables).flat_map(conds), false);
     let mut engine = engine(tables, &scope(asked), budget, doubts);
-    any_state(&mut engine, asked.protocol);
+    limit(&mut engine, asked);
     engine.probes = asked
         .rules
         .iter()
@@ -210,17 +204,20 @@ fn scope(asked: &AskedRules) -> Scope<'static> {
     }
 }
 
-/// The packets are of any state, and go either way.
-fn any_state(engine: &mut Engine<'_>, protocol: u8) {
+/// The packets are of any state, go either way, and come from where it is asked about.
+fn limit(engine: &mut Engine<'_>, asked: &AskedRules) {
+    let protocol = asked.protocol;
     let max = engine.family.max_address();
     let Some(universe) = engine.universes.get_mut(&Phase::Input) else { return };
+    let any = RangeSet::from(0..=max);
+    universe.limit(Field::SOURCE, asked.sources.intersection(&any));
     universe.limit(Field::CT_STATE, RangeSet::from(ct_state::INVALID..=ct_state::UNTRACKED));
     universe.limit(Field::CT_DIRECTION, RangeSet::from(0..=1));
     // IPS_* up to IPS_DYING.
     universe.limit(Field::CT_STATUS, RangeSet::from(0..=0x3ff));
     universe.limit(Field::TCP_FLAGS, RangeSet::from(0..=if protocol == 6 { 0xff } else { 0 }));
     universe.limit(Field::ORIGINAL_DPORT, RangeSet::from(0..=0xffff));
-    universe.limit(Field::ORIGINAL_DESTINATION, RangeSet::from(0..=max));
+    universe.limit(Field::ORIGINAL_DESTINATION, any);
 }
 
 /// Whether a leaf holds one outcome, which is certain then.
@@ -270,7 +267,7 @@ impl Engine<'_> {
         Ok(answer)
     }
 
-    /// What becomes of new connections that a rule matches, and of others to its ports.
+    /// What becomes of new connections that a rule matches.
     fn compare(
         &mut self,
         asked: &AskedRules,
@@ -278,7 +275,7 @@ impl Engine<'_> {
         new: Diagram,
         effect: &mut Effect,
     ) -> Result<(), Exceeded> {
-        let (mut all, mut of_port) = (Diagram::constant(Leaf::IN), Diagram::constant(Leaf::IN));
+        let mut all = Diagram::constant(Leaf::IN);
         for step in &rule.steps {
             let Step::If(cond) = step else { continue };
             let holds = self.condition(cond, &mut Vec::new())?;
@@ -288,12 +285,6 @@ impl Engine<'_> {
         let matched = self
             .arena
             .map_leaves(all, |leaf| if leaf.meets(Leaf::IN) { Leaf::IN } else { Leaf::EMPTY })?;
-        let sources = self.arena.keep(matched, |field| field == Field::SOURCE)?;
-        let ports = self.arena.keep(matched, |field| field == Field::DPORT)?;
-        let has = |leaf: Leaf| leaf.meets(Leaf::IN);
-        let max = self.family.max_address();
-        let sources = self.arena.ranges(sources, Field::SOURCE, max, has);
-        let ports = self.arena.ranges(ports, Field::DPORT, 0xffff, has).intersection(&asked.ports);
         let come = self.arena.restrict(new, PROBE, 2 * number + 1)?;
         let come = self
             .arena
@@ -304,19 +295,6 @@ impl Engine<'_> {
         let refused = if effect.meets_new { self.plain(come, new)? } else { matched };
         effect.kept_out =
             self.packet(asked, refused, |leaf| !leaf.is_empty() && !leaf.meets(ACCEPT));
-        let others = sources.complement(max);
-        for (field, values) in [(Field::SOURCE, &others), (Field::DPORT, &ports)] {
-            let guard = self.arena.field_in(field, values, Leaf::IN, Leaf::EMPTY)?;
-            of_port = self.arena.intersection(guard, of_port)?;
-        }
-        let of_port = self.plain(of_port, new)?;
-        effect.other = self.packet(asked, of_port, |leaf| leaf == ACCEPT);
-        let certain = self
-            .arena
-            .map_leaves(of_port, |leaf| if leaf == ACCEPT { Leaf::IN } else { Leaf::EMPTY })?;
-        let certain = self.arena.keep(certain, |field| field == Field::SOURCE)?;
-        let certain = self.arena.ranges(certain, Field::SOURCE, max, has);
-        effect.others_let_in = percent(&certain, &others);
         Ok(())
     }
 
@@ -347,26 +325,15 @@ impl Engine<'_> {
         let value = |field: Field| path.iter().find(|(known, _)| *known == field).map(|(_, v)| *v);
         let elsewhere = Interfaces::present().iter().next().map_or(1, |(first, _)| first);
         let iif = self.interfaces.name(value(Field::IIF).unwrap_or(elsewhere))?;
-        let first_port = asked.ports.iter().next().map_or(0, |(first, _)| first);
-        let port = u16::try_from(value(Field::DPORT).unwrap_or(first_port)).ok()?;
-        let mut packet =
-            Packet::arriving(asked.family, asked.protocol, (1, 49152), (1, port), &iif);
+        let first = |set: &RangeSet| set.iter().next().map_or(0, |(first, _)| first);
+        let port = u16::try_from(value(Field::DPORT).unwrap_or(first(&asked.ports))).ok()?;
+        let from = (first(&asked.sources), 49152);
+        let mut packet = Packet::arriving(asked.family, asked.protocol, from, (1, port), &iif);
         for (field, value) in path {
             packet.set(field, value);
         }
         Some(packet)
     }
-}
-
-/// How much of a set is in another, in percent.
-fn percent(part: &RangeSet, whole: &RangeSet) -> u8 {
-    // In hundreds of addresses, so that a hundred times as many is a number still.
-    let size = |set: &RangeSet| -> u128 {
-        set.iter().map(|(lo, hi)| (hi - lo) / 256 + 1).fold(0, u128::saturating_add)
-    };
-    let (part, whole) = (size(&part.intersection(whole)), size(whole));
-    let percent = part.saturating_mul(100).checked_div(whole).unwrap_or(0);
-    u8::try_from(percent.min(100)).unwrap_or(100)
 }
 
 /// What is said of the packets at one place of the diagram, of which some come to a rule.

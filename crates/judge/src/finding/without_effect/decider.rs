@@ -1,7 +1,7 @@
 //! Which other rule decides about what a rule was written for.
 
-use netfilter::concrete::{Decision, Packet, possible};
-use netfilter::ir::{Hook, Place, Rule, Ruleset, Step, Table, Verdict};
+use netfilter::concrete::{Decision, Oracle, Packet, possible, walk};
+use netfilter::ir::{Doubt, Hook, Place, Rule, Ruleset, Step, Table, Verdict};
 use netfilter::symbolic::{Outcome, RuleAt};
 
 use super::View;
@@ -93,6 +93,39 @@ fn base_of(table: &Table, at: RuleAt) -> Option<(String, Vec<usize>)> {
         }
     }
     found
+}
+
+/// Takes every open question for answered in the plainest way.
+struct Plain;
+
+impl Oracle for Plain {
+    fn holds(&mut self, _: &str, _: Doubt) -> bool {
+        false
+    }
+
+    fn choose(&mut self, _: &str, _: u32) -> u32 {
+        0
+    }
+
+    fn pick(&mut self, first: u128, _: u128) -> u128 {
+        first
+    }
+}
+
+/// One of the walks of a packet: where nothing that is not understood holds.
+pub(super) fn one_walk(ruleset: &Ruleset, packet: &Packet) -> Option<Decision> {
+    walk(ruleset, packet, Hook::Input, &mut Plain).ok()
+}
+
+/// Whether a packet came to a rule on its walk, and matched.
+pub(super) fn passes(ruleset: &Ruleset, at: RuleAt, decision: &Decision) -> bool {
+    let named = || {
+        let table = ruleset.tables.get(at.table)?;
+        let chain = table.chains.get(at.chain)?;
+        Some((table.chain_name(chain), &chain.rules.get(at.rule)?.place))
+    };
+    let Some((chain, place)) = named() else { return false };
+    decision.trace.iter().any(|trace| trace.place == *place && trace.chain == chain)
 }
 
 /// Whether a rule may accept.

@@ -10,37 +10,34 @@ mod named;
 mod protocol_as_port;
 mod tell;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use facts::{Port, Protocol};
+use netfilter::concrete::Packet;
 use netfilter::ir::Hook;
-use netfilter::symbolic::{AskedRules, Effect, EvaluateError, effects};
+use netfilter::symbolic::{AskedRules, Effect, EvaluateError, Outcome, effects};
 use packet_set::{Budget, RangeSet};
 
 use super::Finding;
 use crate::Judgement;
-use crate::reach::{Home, Wire};
+use crate::reach::{self, Home, Wire};
 use crate::row::{Row, Scope};
 use named::{Does, Named};
 
 /// The most rules that are asked about.
-const MOST_RULES: usize = 256;
+const MOST_RULES: usize = 32;
 
-/// The most rules on the way in that are evaluated for it: it takes some 4 ms for each 1000.
-const MOST_LOOKED_AT: usize = 5000;
+/// The most rules on the way in that are evaluated for it: some 10 ms.
+const MOST_LOOKED_AT: usize = 12_000;
 
 /// The most of them for which it is also looked for ports at which nothing listens.
 const MOST_FOR_UNUSED: usize = 1000;
 
-/// What the evaluation may take beside looking at each rule once: in the order of 20 ms.
-const BUDGET: Budget = Budget { nodes: 200_000, edges: 1_000_000, steps: 1_000_000 };
+/// What all evaluations of a namespace may take together, beside looking at each rule: some 10 ms.
+const BUDGET: Budget = Budget { nodes: 200_000, edges: 1_000_000, steps: 500_000 };
 
-/// What looking at a rule is charged with at most, where each is looked at twice.
-const STEPS_OF_A_RULE: u64 = 2000;
-
-/// The part of all others that must be let in, in percent, to say that a rule for some sources
-/// restricts nothing.
-const NEARLY_ALL: u8 = 90;
+/// What looking at a rule is charged with.
+const STEPS_OF_A_RULE: u64 = 1000;
 
 /// A namespace that is looked at.
 struct View<'v, 'a> {
@@ -79,7 +76,14 @@ pub(super) fn find(judgement: &Judgement<'_>, found: &mut Vec<Finding>) {
             found.push(tell::too_many(&view));
             continue;
         }
-        match view.effects(&rules) {
+        let (rules, others) = rules.split_at(rules.len().min(MOST_RULES));
+        if !others.is_empty() {
+            found.push(tell::not_all(&view, rules.len(), others.len()));
+        }
+        let mut rules = rules.to_vec();
+        rules.retain(|rule| !view.is_seen_to_work(rule));
+        let rules = &rules;
+        match view.effects(rules) {
             Ok(effects) => {
                 let judged = rules
                     .iter()
@@ -126,11 +130,11 @@ enum Without {
     /// Its conditions leave no packet.
     Contradictory,
     /// What it is to keep out is let in before it; the packet shows it.
-    LetInBefore(netfilter::concrete::Packet),
+    LetInBefore(Packet),
     /// What it accepts is dropped all the same.
-    KeptOut(netfilter::concrete::Packet),
-    /// It is for some sources, and nearly all others are let in as well, as this one.
-    OthersToo(netfilter::concrete::Packet),
+    KeptOut(Packet),
+    /// It is for some sources, and would not be missed by them.
+    NotMissed,
     /// It lets in where nothing listens.
     Unused,
 }
@@ -148,10 +152,7 @@ impl Without {
                 let lost = effect.meets_new || effect.let_in.is_none() && !effect.is_reached;
                 effect.kept_out.clone().filter(|_| lost).map(Self::KeptOut)
             }
-            Does::Accept if rule.sources.is_some() && !effect.is_needed => {
-                let other = effect.other.clone();
-                other.filter(|_| effect.others_let_in >= NEARLY_ALL).map(Self::OthersToo)
-            }
+            Does::Accept if rule.sources.is_some() && !effect.is_needed => Some(Self::NotMissed),
             Does::Accept if effect.is_needed => Some(Self::Unused),
             Does::KeepOut | Does::Accept => None,
         }
@@ -171,8 +172,67 @@ impl View<'_, '_> {
                 || self.is_suspicious(rule)
                 || for_unused && !self.has_row(rule) && self.is_unused(rule)
         });
-        list.truncate(MOST_RULES);
         list
+    }
+
+    /// Whether a packet shows that a rule does what it says, so that nothing has to be proven.
+    fn is_seen_to_work(&self, rule: &Named) -> bool {
+        if rule.is_contradictory || rule.does == Does::Accept && !self.has_row(rule) {
+            return false;
+        }
+        rule.wires.iter().any(|wire| {
+            let own = rule.sources.clone().unwrap_or_else(RangeSet::all);
+            let packets = self.packets(rule, *wire, &own);
+            packets.into_iter().any(|packet| {
+                let Some(decision) = decider::one_walk(&self.home.ruleset, &packet) else {
+                    return false;
+                };
+                let comes = decider::passes(&self.home.ruleset, rule.at, &decision);
+                let accepted = decision.outcome == Outcome::Accepted;
+                comes && (rule.does == Does::KeepOut || accepted && rule.sources.is_none())
+            })
+        })
+    }
+
+    /// New connections to the first port of a rule from some of these sources, as hosts have them.
+    fn packets(&self, rule: &Named, wire: Wire, sources: &RangeSet) -> Vec<Packet> {
+        let (Some(port), Some(protocol)) = (rule.each_port().next(), rule.protocols.first()) else {
+            return Vec::new();
+        };
+        let sides = self.home.sides(wire);
+        let others = sources.intersection(&sides.nobodys.complement(wire.max()));
+        let Some(way) = sides.ways.first() else { return Vec::new() };
+        let from = reach::plausible(wire, &others);
+        let from = from.iter().filter_map(|set| set.iter().next());
+        let packet = |(source, _): (u128, u128)| {
+            let to = self.home.world.address_at(wire.family(), way, source)?;
+            let ends = ((source, 49152), (to, port.0));
+            Some(Packet::arriving(wire.family(), *protocol, ends.0, ends.1, way))
+        };
+        from.filter_map(packet).collect()
+    }
+
+    /// A new connection to the ports of a rule, from one that it does not name and that is let in as
+    /// most others are.
+    fn let_in_as_well(&self, rule: &Named) -> Option<Packet> {
+        let own = rule.sources.as_ref()?;
+        let rows = self.rows(rule);
+        let rows = || rows.iter().filter_map(|at| self.judgement.rows.get(*at));
+        rule.wires.iter().find_map(|wire| {
+            let most = |row: &Row<'_>| {
+                let reach = self.judgement.reach(row, *wire);
+                reach.is_some_and(|reach| reach.must.is_most())
+            };
+            // All that it is about: else it may be for the others.
+            if !rows().all(most) || rows().next().is_none() {
+                return None;
+            }
+            let others = own.complement(Wire::max(*wire));
+            self.packets(rule, *wire, &others).into_iter().find(|packet| {
+                let decision = decider::one_walk(&self.home.ruleset, packet);
+                decision.is_some_and(|d| d.outcome == Outcome::Accepted)
+            })
+        })
     }
 
     /// Whether a rule seems not to have its effect on some socket, by who can reach that.
@@ -181,7 +241,8 @@ impl View<'_, '_> {
             && self.rows(rule).into_iter().filter_map(|at| self.judgement.rows.get(at)).any(|row| {
                 let reaches = rule.wires.iter().filter_map(|wire| self.judgement.reach(row, *wire));
                 reaches.into_iter().any(|reach| match (rule.does, &rule.sources) {
-                    (Does::KeepOut, _) => !reach.may.is_empty(),
+                    (Does::KeepOut, Some(own)) => !reach.may.ranges().intersection(own).is_empty(),
+                    (Does::KeepOut, None) => !reach.may.is_empty(),
                     (Does::Accept, Some(own)) => {
                         reach.may.is_most() || reach.may.ranges().intersection(own).is_empty()
                     }
@@ -193,33 +254,35 @@ impl View<'_, '_> {
 
     /// What they do, for all families and protocols together.
     fn effects(&self, rules: &[Named]) -> Result<Vec<Effect>, EvaluateError> {
-        let mut all: Vec<Option<Effect>> = vec![None; rules.len()];
-        for wire in Wire::BOTH {
-            let protocols: BTreeSet<u8> =
-                rules.iter().flat_map(|rule| rule.protocols.iter().copied()).collect();
-            for protocol in protocols {
-                let is_of =
-                    |rule: &Named| rule.wires.contains(&wire) && rule.protocols.contains(&protocol);
-                let places: Vec<usize> =
-                    (0..rules.len()).filter(|at| rules.get(*at).is_some_and(is_of)).collect();
-                if places.is_empty() {
-                    continue;
+        // Those for some sources are asked about together, which leaves out all other sources.
+        let mut groups: BTreeMap<(usize, u8, bool), Vec<usize>> = BTreeMap::new();
+        for (at, rule) in rules.iter().enumerate() {
+            for wire in &rule.wires {
+                for protocol in &rule.protocols {
+                    let key = (wire.position(), *protocol, rule.sources.is_some());
+                    groups.entry(key).or_default().push(at);
                 }
-                let of = || places.iter().filter_map(|at| rules.get(*at));
-                let asked = AskedRules {
-                    family: wire.family(),
-                    protocol,
-                    ports: of().flat_map(|rule| rule.ports.iter()).collect(),
-                    rules: of().map(|rule| rule.at).collect(),
-                };
-                let found = effects(&self.home.ruleset, &asked, self.budget())?;
-                for (at, effect) in places.into_iter().zip(found) {
-                    if let Some(slot) = all.get_mut(at) {
-                        *slot = Some(match slot.take() {
-                            Some(before) => before.with(effect),
-                            None => effect,
-                        });
-                    }
+            }
+        }
+        let budget = self.budget(groups.len());
+        let mut all: Vec<Option<Effect>> = vec![None; rules.len()];
+        for ((wire, protocol, _), places) in groups {
+            let of = || places.iter().filter_map(|at| rules.get(*at));
+            let Some(wire) = Wire::BOTH.get(wire) else { continue };
+            let asked = AskedRules {
+                family: wire.family(),
+                protocol,
+                ports: of().flat_map(|rule| rule.ports.iter()).collect(),
+                sources: of().flat_map(Named::each_source).collect(),
+                rules: of().map(|rule| rule.at).collect(),
+            };
+            let found = effects(&self.home.ruleset, &asked, budget)?;
+            for (at, effect) in places.into_iter().zip(found) {
+                if let Some(slot) = all.get_mut(at) {
+                    *slot = Some(match slot.take() {
+                        Some(before) => before.with(effect),
+                        None => effect,
+                    });
                 }
             }
         }
@@ -227,10 +290,11 @@ impl View<'_, '_> {
         Ok(all.into_iter().map(|effect| effect.unwrap_or(Effect::UNPROVEN)).collect())
     }
 
-    /// What one evaluation may take.
-    fn budget(&self) -> Budget {
+    /// What one of so many evaluations may take.
+    fn budget(&self, groups: usize) -> Budget {
         let looks = STEPS_OF_A_RULE.saturating_mul(self.rules as u64);
-        Budget { steps: BUDGET.steps.saturating_add(looks), ..BUDGET }
+        let share = BUDGET.steps.checked_div(groups as u64).unwrap_or(BUDGET.steps);
+        Budget { steps: share.saturating_add(looks), ..BUDGET }
     }
 
     /// The rows that a rule is about, over any of its families.
@@ -290,6 +354,11 @@ impl Named {
         let protocol = on_the_wire(protocol);
         self.ports.contains(port.0.into())
             && self.protocols.iter().any(|own| u16::from(*own) == protocol.0)
+    }
+
+    /// Every range of the sources that it is for.
+    fn each_source(&self) -> Vec<(u128, u128)> {
+        self.sources.as_ref().map_or_else(|| vec![(0, u128::MAX)], |own| own.iter().collect())
     }
 
     fn each_port(&self) -> impl Iterator<Item = Port> + '_ {

@@ -49,8 +49,8 @@ fn kind(view: &View<'_, '_>, rule: &Named, without: &Without) -> Option<Kind> {
             Some(Kind::LetInBefore(view.lets_in(packet, rule.at)?.text))
         }
         Without::KeptOut(packet) => Some(Kind::KeptOut(view.refuses(packet)?.text)),
-        Without::OthersToo(packet) => {
-            let decides = view.lets_in(packet, rule.at)?;
+        Without::NotMissed => {
+            let decides = view.lets_in(&view.let_in_as_well(rule)?, rule.at)?;
             // Who is let in before others are banned, is let in for that.
             (!decides.is_policy || !bans(view)).then_some(Kind::OthersToo(decides.text))
         }
@@ -147,6 +147,12 @@ pub(super) fn too_many(view: &View<'_, '_>) -> Finding {
     not_looked_at(view, &format!("there are {} on the way in", view.rules))
 }
 
+/// Not all of those that seem to be in vain are looked at.
+pub(super) fn not_all(view: &View<'_, '_>, looked_at: usize, others: usize) -> Finding {
+    let all = looked_at.saturating_add(others);
+    not_looked_at(view, &format!("of {all} that may be, {looked_at} were"))
+}
+
 /// The evaluation took too much.
 pub(super) fn too_much(view: &View<'_, '_>, error: &EvaluateError) -> Finding {
     not_looked_at(view, &error.to_string())
@@ -158,7 +164,7 @@ fn not_looked_at(view: &View<'_, '_>, why: &str) -> Finding {
         severity: Severity::Info,
         rows: Vec::new(),
         subject: in_namespace(view, "packet filter"),
-        text: format!("whether rules are without effect was not looked for: {why}"),
+        text: format!("whether rules are without effect was not looked for in all: {why}"),
         action: "ask about single packets: whyopen explain --from ADDRESS --to :PORT".to_owned(),
     }
 }
