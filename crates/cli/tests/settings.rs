@@ -272,6 +272,40 @@ fn a_module_that_comes_later() {
 }
 
 #[test]
+fn the_unit_of_iptables_services() {
+    let script =
+        INIT_SCRIPT.replace("fgrep $item /etc/sysctl.conf", "fgrep -hs $item /etc/sysctl.d/*");
+    let tree = systemd(&[
+        ("/etc/redhat-release", "CentOS Linux release 7.9.2009 (Core)\n"),
+        ("/usr/libexec/iptables/iptables.init", &script),
+        ("/etc/systemd/system/basic.target.wants/iptables.service", ""),
+        (
+            "/etc/sysconfig/iptables-config",
+            "IPTABLES_MODULES_UNLOAD=\"yes\"\nIPTABLES_SYSCTL_LOAD_LIST=\".nf_conntrack\"\n",
+        ),
+        ("/etc/sysctl.d/90-table.conf", "net.netfilter.nf_conntrack_max = 1000000\n"),
+        ("/proc/sys/kernel/osrelease", "3.10.0-1160.el7.x86_64\n"),
+        ("/proc/meminfo", "MemTotal:        1918644 kB\n"),
+        ("/proc/sys/net/netfilter/nf_conntrack_max", "1000000\n"),
+        ("/proc/sys/net/netfilter/nf_conntrack_udp_timeout", "77\n"),
+        ("/proc/modules", "nf_conntrack 1 1 iptable_nat, Live 0\niptable_nat 1 0 - Live 0\n"),
+    ]);
+    let json = tree.json();
+    let restart = iptables(&json);
+    assert_eq!(restart["verdict"], "resets", "{restart:#}");
+    let changes = restart["settings"].as_array().unwrap();
+    assert_eq!(changes.len(), 1, "{restart:#}");
+    assert_eq!((&changes[0]["now"], &changes[0]["then"]), (&"77".into(), &"30".into()));
+    // The load list comes after systemd-sysctl, which comes before the module.
+    let found = setting(&json, MAX);
+    assert_eq!(found["after_boot"], "1000000", "{found:#}");
+    let effects: Vec<&Value> =
+        found["sources"].as_array().unwrap().iter().map(|source| &source["effect"]).collect();
+    assert_eq!(effects, ["too early: nf_conntrack is not loaded yet", "sets it"]);
+    assert!(finding(&json, "written-before-module").is_none());
+}
+
+#[test]
 fn a_module_that_sets_its_settings_itself() {
     let tree = systemd(&[
         ("/etc/sysctl.d/1.conf", "net.netfilter.nf_conntrack_max = 1000000\n"),

@@ -17,7 +17,11 @@ pub(super) fn is_builtin(subject: &Subject<'_>, module: &str) -> bool {
         return true;
     }
     // It is there and is no module.
-    let there = subject.now.keys().any(|path| super::kernel::module_of(path) == Some(module));
+    let of = |path: &String| match module {
+        "ipv6" => path.starts_with("net/ipv6/"),
+        _ => super::kernel::module_of(path) == Some(module),
+    };
+    let there = subject.now.keys().any(of);
     let loaded = subject.state.modules.as_ref().map(|all| all.iter().any(|m| m.name == module));
     there && loaded == Some(false)
 }

@@ -6,17 +6,24 @@ use super::ledger::Ledger;
 /// At most this many are told.
 const MOST: usize = 3;
 
-/// The keys nearest to this one, by their whole name or its last part; none where all are far off.
+/// The keys nearest to this one, by their whole name or its last parts; none where all are far off.
 pub(super) fn of<'l>(word: &str, all: impl Iterator<Item = &'l Ledger>) -> Vec<String> {
-    let word: Vec<char> = word.trim_start_matches("net.").chars().collect();
+    let word = word.trim_start_matches("net.");
+    let parts = word.split('.').count();
+    let word: Vec<char> = word.chars().collect();
     // One letter in four may be wrong, and one in any case.
     let limit = word.len().div_ceil(4).clamp(1, 3);
     let mut near: Vec<(usize, String)> = all
         .filter_map(|ledger| {
             let name = dotted(&ledger.path);
             let whole = name.trim_start_matches("net.");
-            let last = whole.rsplit('.').next().unwrap_or(whole);
-            let away = [whole, last].iter().map(|text| distance(&word, text, limit)).min()?;
+            // As many of its last parts as were given.
+            let start = whole.rmatch_indices('.').nth(parts.saturating_sub(1));
+            let last = start.and_then(|(at, _)| whole.get(at.saturating_add(1)..));
+            let away = [whole, last.unwrap_or(whole)]
+                .iter()
+                .map(|text| distance(&word, text, limit))
+                .min()?;
             (away <= limit).then_some((away, name))
         })
         .collect();

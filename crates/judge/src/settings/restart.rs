@@ -341,10 +341,9 @@ fn changed(
 pub(super) fn set_at_start(subject: &Subject<'_>) -> Vec<(String, String, String, u32)> {
     let mut set = Vec::new();
     for family in [Family::Ipv6, Family::Ipv4] {
-        let Some(script) = script(subject, family).filter(|_| subject.is_enabled(family.service()))
-        else {
-            continue;
-        };
+        // An init script of this name, or the unit of iptables-services.
+        let starts = subject.is_enabled(&format!("{}.service", family.service()));
+        let Some(script) = script(subject, family).filter(|_| starts) else { continue };
         let Some((_, (file, line))) = variable(subject, family, "SYSCTL_LOAD_LIST") else {
             continue;
         };

@@ -290,11 +290,15 @@ fn table<W: Write>(page: &mut Page<'_, W>, settings: &Settings<'_>, all: bool) -
             Some(value) => Text::host(&value.split_whitespace().collect::<Vec<_>>().join(" ")),
             None => Text::fixed(none),
         };
+        let rest = page.width().saturating_sub(2 + columns.iter().sum::<usize>());
         let cells = [
-            Text::host(&short(&dotted(&ledger.path))),
+            Text::host(&ending(&short(&dotted(&ledger.path)), columns[0].saturating_sub(1))),
             value(ledger.now.as_deref(), "-"),
             value(ledger.after_boot.as_deref(), "?"),
-            Text::host(&words::owner(ledger)),
+            Text::host(&match words::owner(ledger) {
+                file if file.starts_with('/') => ending(&file, rest),
+                other => other,
+            }),
         ];
         let style = if ledger.changes() { Style::Alert } else { Style::Normal };
         row(page, columns, cells.each_ref(), style)?;
@@ -307,6 +311,16 @@ fn table<W: Write>(page: &mut Page<'_, W>, settings: &Settings<'_>, all: bool) -
         page.sentence(&text)?;
     }
     Ok(())
+}
+
+/// The end of a name that is too long, where what tells it from others is.
+fn ending(name: &str, width: usize) -> String {
+    let length = name.chars().count();
+    if length <= width {
+        return name.to_owned();
+    }
+    let hidden = length.saturating_sub(width.saturating_sub(1));
+    format!("…{}", name.chars().skip(hidden).collect::<String>())
 }
 
 /// A key without what all of them begin with.

@@ -1,6 +1,8 @@
 //! IPv6 addresses: their kinds, and which of them the kernel sends from.
 
-use testbed::HostOptions;
+use std::time::Duration;
+
+use testbed::{HostOptions, Reply};
 
 use crate::settled::{Settled, Told};
 
@@ -14,7 +16,7 @@ fn host(name: &str) -> Settled {
                ip -6 route add default via 2001:db8:1::1 dev host0";
     host.run(&["sh", "-euc", add]);
     // Duplicate address detection (RFC 4862, section 5.4).
-    let settled = "for i in $(seq 100); do ip -6 address show dev host0 | grep -q tentative || exit 0; \
+    let settled = "for i in $(seq 600); do ip -6 address show dev host0 | grep -q tentative || exit 0; \
                    sleep 0.1; done; exit 1";
     host.run(&["sh", "-euc", settled]);
     host
@@ -45,15 +47,19 @@ fn the_kernel_prefers_the_temporary_address_and_keeps_it_after_0() {
     let told = host.settings();
     let found = told.findings("temporary-address-stays");
     assert_eq!(found.len(), 1, "{:#}", told.0["findings"]);
-    // It still answers.
+    // It still answers: nothing listens there, and that is said from there.
     let address = temporary["address"].as_str().unwrap();
-    host.run(&["ip", "-6", "route", "get", address]);
+    let client = host.lab.client().unwrap();
+    let to = format!("[{address}]:9").parse().unwrap();
+    assert_eq!(client.connect(to, Duration::from_secs(30)).unwrap(), Reply::Refused);
     let shown = host.run(&["ip", "-6", "address", "show", "dev", "host0"]);
     assert!(shown.contains(address), "{shown}");
     let action = found[0]["action"].as_str().unwrap();
     let command = action.split(": ").nth(1).unwrap();
     host.run(&["sh", "-euc", command]);
     assert!(host.settings().findings("temporary-address-stays").is_empty());
+    let reply = client.connect(to, Duration::from_secs(5)).unwrap();
+    assert_ne!(reply, Reply::Refused, "it is gone");
 }
 
 #[test]

@@ -48,6 +48,26 @@ fn lines_that_do_nothing_are_named() {
 }
 
 #[test]
+fn a_name_with_dots() {
+    let conf = "/etc/sysctl.d/10-a.conf";
+    let options = HostOptions::new().file(conf, "net.ipv4.conf.br.9.rp_filter = 1\n");
+    let host = Settled::boot("dots", &options);
+    host.run(&["ip", "link", "add", "br.9", "type", "bridge"]);
+    host.run(&["/usr/lib/systemd/systemd-sysctl"]);
+    assert_eq!(host.value("net/ipv4/conf/br.9/rp_filter"), "0", "it set nothing");
+    let told = host.settings();
+    let found = told.findings("dots-in-interface-name");
+    assert_eq!(found.len(), 1, "{:#}", told.0["findings"]);
+    let line = found[0]["lines"][0]["text"].as_str().unwrap();
+    host.host.write(conf, &format!("{line}\n")).unwrap();
+    host.run(&["/usr/lib/systemd/systemd-sysctl"]);
+    assert_eq!(host.value("net/ipv4/conf/br.9/rp_filter"), "1", "{line}");
+    let told = host.settings();
+    assert!(told.findings("dots-in-interface-name").is_empty());
+    assert_eq!(told.setting("net.ipv4.conf.br/9.rp_filter")["now"], "1");
+}
+
+#[test]
 fn the_old_file_where_nothing_reads_it_at_boot() {
     // As Debian is since its release 13: no link leads to it.
     let mut host = Settled::boot("unread", &HostOptions::new());
@@ -82,9 +102,10 @@ fn drop_ins_of_units_and_keys_of_a_typo() {
     host.boots_as_predicted();
     assert_eq!(host.value("net/ipv4/ip_default_ttl"), "77");
 
-    let script = "whyopen settings ip_defualt_ttl 2>&1; echo $?";
+    let script = "whyopen settings ip_defualt_ttl host0.rp_fliter 2>&1; echo $?";
     let said = host.run(&["sh", "-c", script]);
     assert!(said.contains("did you mean net.ipv4.ip_default_ttl?"), "{said}");
+    assert!(said.contains("did you mean net.ipv4.conf.host0.rp_filter"), "{said}");
     assert!(said.trim_end().ends_with('4'), "{said}");
 }
 
