@@ -95,7 +95,7 @@ pub(super) fn all<'j>(facts: &Facts<'j>, row: &'j Row<'_>) -> Vec<Futile<'j>> {
     if facts.holders.iter().any(|holder| holder.comm() == Some("docker-proxy")) {
         all.push(Futile::KillProxy);
     }
-    // Of what holds a port for another program, the unit starts no new one.
+    // Of what holds a port for another program, the unit starts no new one, and nobody disables it.
     let own = facts.holders.iter().all(|holder| holder.forwards_to.is_none());
     for unit in facts.units().into_iter().filter(|_| own) {
         if let Some(usage) = unit_use(facts, unit)
@@ -104,7 +104,8 @@ pub(super) fn all<'j>(facts: &Facts<'j>, row: &'j Row<'_>) -> Vec<Futile<'j>> {
             all.push(Futile::Kill { unit, restart: &usage.restart });
         }
     }
-    if sockets.is_empty()
+    if own
+        && sockets.is_empty()
         && let Some(unit) = facts.units().first().filter(|unit| unit.ends_with(".service"))
         && facts.unit(unit).is_some_and(|known| known.file_state == "enabled")
     {

@@ -133,7 +133,10 @@ pub(crate) fn in_use<'j>(facts: &Facts<'j>, row: &'j Row<'_>) -> InUse<'j> {
     let service = facts.recognised.map(|known| known.service);
     let needs = service.into_iter().flat_map(|service| &service.need);
     let needs = needs.filter(|need| need.only.fits(row, facts.is_activated));
-    because.extend(needs.map(|need| Because::Need(need, need::look(judgement, &need.check))));
+    because.extend(needs.map(|need| {
+        let outcome = need::look(judgement, &need.check);
+        Because::Need(need, of_device(judgement, row, outcome))
+    }));
     because.sort_by_key(Because::rank);
     let verdict = match because.first() {
         Some(Because::Need(_, Outcome::Found(_)) | Because::Connected(_)) => Verdict::Yes,
@@ -156,6 +159,22 @@ pub(crate) fn in_use<'j>(facts: &Facts<'j>, row: &'j Row<'_>) -> InUse<'j> {
         because.push(Because::NotAsked);
     }
     InUse { verdict, because }
+}
+
+/// For a socket that is bound to an interface, of NetworkManager's profiles those that are active there.
+fn of_device<'j>(
+    judgement: &Judgement<'_>,
+    row: &Row<'_>,
+    outcome: Outcome<'j>,
+) -> Outcome<'j> {
+    let namespace = judgement.namespace_of(row);
+    let link = row.socket.device.and_then(|device| namespace?.link(device));
+    let (Some(link), Outcome::Found(mut traces)) = (link, outcome.clone()) else { return outcome };
+    traces.retain(|trace| match trace {
+        Trace::Profile(profile) => profile.active_on.contains(&link.name),
+        _ => true,
+    });
+    if traces.is_empty() { Outcome::Absent } else { Outcome::Found(traces) }
 }
 
 impl Because<'_> {

@@ -1,7 +1,7 @@
 //! Who can reach rows once the packet filter is loaded anew: by a boot, or by a command.
 
 use judge::Judgement;
-use judge::boot::{Again, Change, Event, Future};
+use judge::boot::{Again, Change, Event, Future, Verdict};
 use judge::reach::Wire;
 use judge::row::{Row, Scope};
 
@@ -19,9 +19,14 @@ pub(super) fn describe(judgement: &Judgement<'_>, rows: &[&Row<'_>]) -> Vec<Answ
     if rows.is_empty() {
         return Vec::new();
     }
+    // What is not there after a boot, nobody reaches.
+    let gone = rows.iter().all(|row| judgement.after_boot(row).verdict == Verdict::DoesNotReturn);
     // What several events have in common is said once.
     let mut told: Vec<(Vec<&Future>, Text)> = Vec::new();
     for future in judgement.firewall_after_boot().into_iter().chain(judgement.reloads()) {
+        if gone && future.event == Event::Boot {
+            continue;
+        }
         let text = one(judgement, future, &rows);
         if text.is_empty() {
             continue;

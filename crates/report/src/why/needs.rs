@@ -114,8 +114,11 @@ pub(super) fn trace<W: Words>(trace: &Trace<'_>, words: &mut W) {
             for (at, interface) in profile.active_on.iter().enumerate() {
                 words.ours(if at == 0 { " on " } else { ", " }).host(interface);
             }
-            words.ours(", ipv6.method ");
-            words.host(if profile.ipv6.is_empty() { "auto" } else { &profile.ipv6 });
+            for (name, method) in
+                [(", ipv4.method ", &profile.ipv4), (", ipv6.method ", &profile.ipv6)]
+            {
+                words.ours(name).host(if method.is_empty() { "auto" } else { method });
+            }
             place(&profile.at, words);
         }
         Trace::Setting(setting) => {

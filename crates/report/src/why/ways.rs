@@ -144,7 +144,7 @@ pub(crate) fn futile<W: Words>(futile: &Futile<'_>, what: &mut W, because: &mut 
             because.ours(if *runs {
                 "SELinux opens no port; without it the service may do more, not less"
             } else {
-                "SELinux does not run here (no /sys/fs/selinux/enforce), and opens no port elsewhere"
+                "SELinux does not run here (no /sys/fs/selinux/enforce): there is nothing to turn off"
             });
         }
         Futile::Loopback => {

@@ -17,7 +17,7 @@ fn router_discovery_is_for_profiles_with_method_auto() {
     // No router answers, so that the profile is not set up yet: it may be the reason.
     let why = seen.why("icmp6");
     why.is_in_use("unknown");
-    why.says("because", "lab, ipv6.method auto");
+    why.says("because", "lab, ipv4.method disabled, ipv6.method auto");
 
     // With an IPv4 address it is set up, and goes on looking for routers.
     let set = ["connection", "modify", "lab", "ipv4.method", "manual", "ipv4.addresses"];
@@ -29,7 +29,7 @@ fn router_discovery_is_for_profiles_with_method_auto() {
     let why = seen.why("icmp6");
     assert_eq!(why.service(), "networkmanager");
     why.is_in_use("yes");
-    let found = why.says("because", "lab on host0, ipv6.method auto");
+    let found = why.says("because", "lab on host0, ipv4.method manual, ipv6.method auto");
     let file = found["evidence"][0]["at"].as_str().unwrap();
     assert!(file.starts_with("/etc/NetworkManager/system-connections/lab"), "{found:#}");
     why.says("not_enough", "port 58");
