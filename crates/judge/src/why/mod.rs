@@ -162,11 +162,7 @@ pub(crate) fn in_use<'j>(facts: &Facts<'j>, row: &'j Row<'_>) -> InUse<'j> {
 }
 
 /// For a socket that is bound to an interface, of NetworkManager's profiles those that are active there.
-fn of_device<'j>(
-    judgement: &Judgement<'_>,
-    row: &Row<'_>,
-    outcome: Outcome<'j>,
-) -> Outcome<'j> {
+fn of_device<'j>(judgement: &Judgement<'_>, row: &Row<'_>, outcome: Outcome<'j>) -> Outcome<'j> {
     let namespace = judgement.namespace_of(row);
     let link = row.socket.device.and_then(|device| namespace?.link(device));
     let (Some(link), Outcome::Found(mut traces)) = (link, outcome.clone()) else { return outcome };

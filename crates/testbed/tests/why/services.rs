@@ -50,6 +50,10 @@ const CASES: &[Case] = &[
         "the port stands in the socket unit cockpit.socket",
         "cockpit",
     ),
+    case("epmd.socket", "4369", "epmd", "the port stands in the socket unit epmd.socket", "epmd"),
+    case("prometheus.service", "9090", "prometheus", "package prometheus", "prometheus"),
+    case("rabbitmq-server.service", "5672", "rabbitmq", "unit rabbitmq-server.service", "amqp"),
+    case("xrdp.service", "3389", "xrdp", "package xrdp", "rdp"),
     case("cups.service", "631/tcp", "cups", "bound by Listen localhost:631", "ipp"),
     case("exim4.service", "25", "exim", "bound by dc_local_interfaces", "smtp"),
     case("haproxy.service", "8441", "haproxy", "bound by bind 127.0.0.1:8441", "proxy"),
@@ -130,6 +134,36 @@ fn each_service_is_recognised_and_told_where_it_is_bound() {
         seen.run(&["systemctl", "stop", case.unit]);
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What is started by a command: the command, its port, its id in the base and its package.
+const COMMANDS: &[(&str, &str, &str, &str)] = &[
+    ("dnsmasq --keep-in-foreground --port=5300", "5300/tcp", "dnsmasq", "package dnsmasq-base"),
+    ("node -e require('net').createServer().listen(3210,'::')", "3210", "node", "package nodejs"),
+    ("Xvfb :5 -listen tcp", "6005", "x11", "package xvfb"),
+    (
+        "Xtigervnc :1 -SecurityTypes None -rfbport 5991",
+        "5991",
+        "vnc",
+        "package tigervnc-standalone-server",
+    ),
+];
+
+#[test]
+fn programs_without_a_unit_of_their_own_are_recognised() {
+    let seen = Seen::boot("commands", &HostOptions::new().services());
+    seen.run(&["ip", "link", "set", "lo", "up"]);
+    for (at, (command, target, id, says)) in COMMANDS.iter().enumerate() {
+        let unit = format!("--unit=command-{at}");
+        let words: Vec<&str> = command.split(' ').collect();
+        seen.run(&[&["systemd-run", "--quiet", &unit, "--"], words.as_slice()].concat());
+        let port = target.split('/').next().unwrap();
+        let wait = format!("until ss -Hnlt | grep -q ':{port} '; do sleep 0.1; done");
+        seen.run(&["timeout", "60", "sh", "-c", &wait]);
+        let why = seen.why(target);
+        assert_eq!(why.service(), *id, "{command}");
+        why.says("reasons", says);
+    }
 }
 
 #[test]
