@@ -12,8 +12,8 @@ use crate::{host, load, output};
 /// Answers the question that the flags hold.
 pub(crate) fn explain(flags: &ExplainFlags) -> anyhow::Result<Outcome> {
     let snapshot = match &flags.snapshot {
-        Some(path) => load::snapshot(path, flags.read)?,
-        None => host::snapshot(flags.read, false),
+        Some(path) => load::snapshot(path, flags.read.into())?,
+        None => host::snapshot(flags.read.into(), false),
     };
     let judgement = judge(&snapshot);
     let question = Question {

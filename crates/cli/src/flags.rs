@@ -94,9 +94,9 @@ pub(crate) struct SnapshotFlags {
     /// Keep command lines; they may hold secrets
     #[arg(long)]
     pub(crate) with_args: bool,
-    /// How the host is read.
+    /// How much of the host is read.
     #[command(flatten)]
-    pub(crate) read: ReadFlags,
+    pub(crate) read: ScopeFlags,
 }
 
 /// Flags of `rules`.
@@ -324,18 +324,33 @@ fn port(text: &str) -> Result<RulesPort, String> {
 /// How the host is read.
 #[derive(Clone, Copy, Debug, Default, Args)]
 pub(crate) struct ReadFlags {
-    /// Connected sockets as well
-    #[arg(short, long)]
-    pub(crate) connected: bool,
     /// Only the network namespace this runs in
     #[arg(long)]
     pub(crate) this_netns: bool,
-    /// List sockets and holders only: no firewall, no boot, no settings
-    #[arg(long)]
-    pub(crate) sockets_only: bool,
     /// Find holders by walking /proc, without BPF
     #[arg(long)]
     pub(crate) no_bpf: bool,
+}
+
+/// How much of the host is read.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub(crate) struct ScopeFlags {
+    /// Connected sockets as well
+    #[arg(short, long)]
+    pub(crate) connected: bool,
+    /// List sockets and holders only: no firewall, no boot, no settings
+    #[arg(long)]
+    pub(crate) sockets_only: bool,
+    /// How it is read.
+    #[command(flatten)]
+    pub(crate) how: ReadFlags,
+}
+
+impl From<ReadFlags> for ScopeFlags {
+    /// All but connections.
+    fn from(how: ReadFlags) -> Self {
+        Self { how, ..Self::default() }
+    }
 }
 
 /// Flags of the views.
@@ -353,9 +368,9 @@ pub(crate) struct ViewFlags {
     /// Show a saved snapshot instead of this host; - for standard input
     #[arg(long, value_name = "FILE")]
     pub(crate) from: Option<PathBuf>,
-    /// How the host is read.
+    /// How much of the host is read.
     #[command(flatten)]
-    pub(crate) read: ReadFlags,
+    pub(crate) read: ScopeFlags,
     /// Read command lines too, to tell more about port forwarders; they are never shown
     #[arg(long)]
     pub(crate) with_args: bool,

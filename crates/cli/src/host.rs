@@ -5,18 +5,18 @@ use std::collections::BTreeSet;
 use collect::{Details, Method, Request};
 use facts::{Pid, Question, Snapshot};
 
-use crate::flags::ReadFlags;
+use crate::flags::{ReadFlags, ScopeFlags};
 
 /// Reads the host. What could not be read is in the snapshot, as its gaps.
 /// With `all`, sockets that are bound but not open are looked for whatever it costs.
-pub(crate) fn snapshot(flags: ReadFlags, all: bool) -> Snapshot {
+pub(crate) fn snapshot(flags: ScopeFlags, all: bool) -> Snapshot {
     collect::snapshot(Request {
         connected: flags.connected,
         all,
-        this_netns_only: flags.this_netns,
+        this_netns_only: flags.how.this_netns,
         sockets_only: flags.sockets_only,
         settings: false,
-        method: if flags.no_bpf { Method::Proc } else { Method::Fastest },
+        method: if flags.how.no_bpf { Method::Proc } else { Method::Fastest },
     })
 }
 

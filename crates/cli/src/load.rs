@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::Context as _;
 use facts::Snapshot;
 
-use crate::flags::ReadFlags;
+use crate::flags::ScopeFlags;
 
 /// The largest snapshot that is read, in bytes: a hundred times that of 200,000 connections.
 const LIMIT: u64 = 4 << 30;
@@ -18,10 +18,10 @@ const LIMIT: u64 = 4 << 30;
 ///
 /// # Errors
 /// One, which names the file and says why it is no snapshot.
-pub(crate) fn snapshot(path: &Path, flags: ReadFlags) -> anyhow::Result<Snapshot> {
+pub(crate) fn snapshot(path: &Path, flags: ScopeFlags) -> anyhow::Result<Snapshot> {
     let (name, text) = read(path)?;
     let mut snapshot = Snapshot::from_json(&text).context(name)?;
-    if flags.this_netns {
+    if flags.how.this_netns {
         snapshot.keep_namespace(snapshot.collector.netns);
     }
     snapshot.collector.sockets_only |= flags.sockets_only;

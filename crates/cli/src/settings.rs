@@ -20,7 +20,7 @@ pub(crate) fn settings(flags: &SettingsFlags) -> anyhow::Result<Outcome> {
     let started = Instant::now();
     let snapshot = match (&flags.root, &flags.from) {
         (Some(root), _) => other_host(root)?,
-        (None, Some(file)) => load::snapshot(file, flags.read)?,
+        (None, Some(file)) => load::snapshot(file, flags.read.into())?,
         (None, None) => host::with_settings(flags.read),
     };
     let gaps = gaps(&snapshot);
