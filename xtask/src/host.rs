@@ -25,6 +25,9 @@ pub(crate) struct Host {
     /// With many services installed, none of them enabled.
     #[arg(long)]
     services: bool,
+    /// Let it run containers of its own, as `docker.service` needs.
+    #[arg(long)]
+    privileged: bool,
     /// Put this program there as `whyopen` instead of building one.
     #[arg(long, value_name = "FILE")]
     whyopen: Option<PathBuf>,
@@ -43,6 +46,9 @@ impl Host {
         }
         if self.services {
             options = options.services();
+        }
+        if self.privileged {
+            options = options.privileged();
         }
         let lab = Lab::new()?;
         let host = lab.host("look", &options)?;
