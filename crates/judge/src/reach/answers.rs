@@ -51,6 +51,10 @@ struct Seen {
     timed_out: bool,
     unreachable: bool,
     prohibited: bool,
+    /// Replies get out to some that can be expected to come.
+    answered: bool,
+    /// They do not, to others.
+    unanswered: bool,
 }
 
 impl<'h> Answers<'h> {
@@ -166,8 +170,17 @@ impl<'h> Answers<'h> {
         let (must, may, doubt) = self.alike(ways).unwrap_or_else(|| self.by_ways(ways));
         let mut seen = Seen::default();
         let shown = ways.iter().find(|side| !side.is_empty());
-        for (_, classes) in shown.into_iter().flatten() {
+        let sides = self.home.sides(self.wire);
+        for (way, classes) in shown.into_iter().flatten() {
             seen.add(&classes.refusals());
+            let comes = |outcome| {
+                let set = classes.that_may(outcome);
+                let region = sides.region(*way);
+                let set = region.map(|region| set.intersection(region)).unwrap_or(set);
+                !set.is_subset(&sides.nobodys)
+            };
+            seen.answered |= comes(Outcome::Accepted);
+            seen.unanswered |= comes(Outcome::Unanswered);
             if doubt.is_some() {
                 seen.add(&classes.outcomes());
             }
@@ -378,8 +391,12 @@ impl Seen {
 
     /// In one word.
     fn word(self, protocol: Protocol, must: &Sources, may: &Sources) -> ClientSees {
-        let connects = matches!(protocol, Protocol::TCP | Protocol::SCTP);
-        let open = if connects { ClientSees::Connected } else { ClientSees::Answered };
+        let open = match protocol {
+            Protocol::TCP | Protocol::SCTP => ClientSees::Connected,
+            _ if !self.unanswered => ClientSees::Answered,
+            _ if self.answered => ClientSees::Mixed,
+            _ => ClientSees::TimedOut,
+        };
         if must.is_everyone() {
             return open;
         }

@@ -1,7 +1,7 @@
 //! Why a reach is what it is, in full: the deciding rule, a packet, interface by interface.
 
 use facts::Protocol;
-use netfilter::concrete::{Decider, Packet, journeys};
+use netfilter::concrete::{Decider, Event, Packet, journeys};
 use netfilter::symbolic::{Arrivals, Asked, Listener, Outcome};
 use packet_set::{Budget, RangeSet};
 
@@ -188,7 +188,16 @@ impl View<'_> {
             _ => false,
         };
         let mut here = found.list.into_iter().filter(|journey| journey.out.is_none());
-        here.find(|journey| gets_in(journey.outcome) == accepted).map(|journey| journey.decider)
+        let journey = here.find(|journey| gets_in(journey.outcome) == accepted)?;
+        if accepted && journey.outcome == Outcome::Unanswered {
+            // Who lets it in is not who keeps the reply in.
+            let mut events = journey.events.into_iter().rev();
+            return events.find_map(|event| match event {
+                Event::Hook { reply: false, decider, .. } => Some(decider),
+                _ => None,
+            });
+        }
+        Some(journey.decider)
     }
 
     /// A packet in words.

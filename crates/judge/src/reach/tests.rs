@@ -2,7 +2,7 @@
 
 use facts::{AddressFilter, AttachPoint, Prefix, Queue, Snapshot};
 
-use super::{Reach, Verdict, Wire};
+use super::{ClientSees, Reach, Verdict, Wire};
 use crate::judge;
 use crate::sample::Sample;
 
@@ -330,4 +330,33 @@ fn who_decides() {
     let out = "table ip f {\nchain out {\ntype filter hook output priority 0;\n\
                tcp sport 22 drop\n}\n}\n";
     check(&(input("accept", "") + out), "ip f out t:10: tcp sport 22 drop");
+}
+
+/// A datagram arrives whether or not it can be answered.
+#[test]
+fn replies_that_stay_inside() {
+    let check = |socket: &str, rules: &str, expect: (Verdict, ClientSees, &str)| {
+        let mut host = Sample::new();
+        let out = format!(
+            "table ip f {{\nchain out {{\ntype filter hook output priority 0;\n{rules}\n}}\n}}\n"
+        );
+        host.ruleset("t", &(input("accept", "") + &out));
+        host.bind(socket, "0.0.0.0:53", &[]);
+        let snapshot = host.build();
+        let judgement = judge(&snapshot);
+        let row = judgement.rows.first().unwrap();
+        let reach = judgement.reach(row, Wire::Ipv4).unwrap();
+        let because = judgement.reason(row, Wire::Ipv4).unwrap().because.to_string();
+        let told = (reach.verdict, reach.client_sees.unwrap(), &*because);
+        assert_eq!(told, expect, "{socket} {rules}");
+    };
+    let lets_in = "policy of inet filter input";
+    check("udp", "", (Verdict::Open, ClientSees::Answered, lets_in));
+    check("udp", "udp sport 53 drop", (Verdict::Open, ClientSees::TimedOut, lets_in));
+    check("udp", "ip daddr 10.0.0.0/8 drop", (Verdict::Open, ClientSees::Mixed, lets_in));
+    check(
+        "tcp",
+        "tcp sport 53 drop",
+        (Verdict::Blocked, ClientSees::TimedOut, "ip f out t:10: tcp sport 53 drop"),
+    );
 }

@@ -143,6 +143,19 @@ impl Classes {
         inside.map(|(lo, hi, _)| (lo, hi)).collect()
     }
 
+    /// Those that may get in with this outcome.
+    #[must_use]
+    pub fn that_may(&self, outcome: Outcome) -> RangeSet {
+        let is_one = |leaf: &Leaf| leaf.meets(MAY) && leaf.meets(outcome.leaf());
+        if !self.leaves.iter().any(is_one) {
+            return RangeSet::empty();
+        }
+        let list = &self.spread.pieces;
+        let ends = list.iter().skip(1).map(|(start, _)| start - 1).chain([self.spread.max]);
+        let those = list.iter().zip(ends).filter(|((_, class), _)| is_one(&self.leaf(*class)));
+        those.map(|((start, _), last)| (*start, last)).collect()
+    }
+
     /// Whether any source may get in.
     #[must_use]
     pub fn anyone(&self, sure: Sure) -> bool {
