@@ -77,7 +77,12 @@ fn check(spec: &str, text: &str, wants: Wants, seed: u64) -> (u32, u32) {
     let files = [("random", text.as_bytes())];
     let ruleset: Ruleset = load(&files).unwrap_or_else(|error| panic!("{error}\n{text}"));
     let family = if wants.v6 { Family::Ipv6 } else { Family::Ipv4 };
-    let world = World::of(&namespace(spec));
+    let mut world = World::of(&namespace(spec));
+    // As for sockets that are bound to an interface.
+    if seed % 5 == 2 {
+        let name = worlds::ARRIVE[usize::try_from(seed % 3).unwrap() % worlds::ARRIVE.len()];
+        world = world.bound_to(name).unwrap_or(world);
+    }
     let protocol = if seed.is_multiple_of(4) { 17 } else { 6 };
     let asked = Asked {
         family,

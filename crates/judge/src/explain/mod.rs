@@ -253,8 +253,19 @@ impl Explanation {
         let outside = doubts(home, packet);
         let certain = outside.is_empty();
         self.unknown.extend(outside);
-        let found = journeys(&home.ruleset, &home.world, packet)
-            .map_err(|error| NoAnswer::Rules(error.to_string()))?;
+        let walk = |device: Option<&str>| {
+            journeys(&home.ruleset, &home.world_of(device), packet)
+                .map_err(|error| NoAnswer::Rules(error.to_string()))
+        };
+        let mut found = walk(None)?;
+        let here = found.list.iter().find(|one| one.out.is_none());
+        let delivery = here.map(|one| socket::deliver(judgement, place, &one.packet));
+        // The reply of a socket that is bound to an interface leaves by it.
+        if let Some(Delivery::Socket(bound)) = &delivery
+            && bound.has_device
+        {
+            found = walk(Some(&packet.iif))?;
+        }
         if found.list.len() > 1 || !found.complete {
             self.unknown.extend(found.asked.iter().cloned());
         }

@@ -34,6 +34,8 @@ pub struct Bound {
     pub address: IpAddr,
     /// Its port.
     pub port: u16,
+    /// Whether it is bound to the interface that the packet arrived on.
+    pub has_device: bool,
     /// Names of the processes that hold it.
     pub holders: Vec<String>,
 }
@@ -63,10 +65,11 @@ pub(super) fn deliver(judgement: &Judgement<'_>, place: usize, packet: &Packet) 
             Arrival::No => {}
         }
     }
-    // The most closely bound gets it (net/ipv4/inet_hashtables.c, compute_score).
+    // The most closely bound gets it: those on the address are looked at first, and among them one on
+    // the interface counts more (inet_hashtables.c, __inet_lookup_listener, compute_score).
     let closest = found
         .into_iter()
-        .max_by_key(|socket| (socket.device.is_some(), !socket.local.address.is_unspecified()));
+        .max_by_key(|socket| (!socket.local.address.is_unspecified(), socket.device.is_some()));
     let Some(socket) = closest else {
         let complete = namespace.fact.is_some_and(|fact| fact.sockets.is_complete())
             && matches!(judgement.snapshot.sockets, Part::Known { .. });
@@ -87,7 +90,12 @@ pub(super) fn deliver(judgement: &Judgement<'_>, place: usize, packet: &Packet) 
         .collect();
     holders.sort();
     holders.dedup();
-    let bound = Bound { address: socket.local.address, port: socket.local.port.0, holders };
+    let bound = Bound {
+        address: socket.local.address,
+        port: socket.local.port.0,
+        has_device: socket.device.is_some(),
+        holders,
+    };
     let lists = lists::of_socket(judgement, socket, wire);
     if lists.doubt.is_some() {
         let label = program_of(snapshot, socket);

@@ -3,7 +3,7 @@
 use std::cell::OnceCell;
 use std::collections::HashMap;
 
-use facts::Protocol;
+use facts::{IfIndex, Protocol};
 
 use super::evaluate::{self, Evaluated};
 use super::home::Home;
@@ -20,6 +20,8 @@ pub(crate) struct Key {
     pub(crate) wire: Wire,
     /// The protocol on the wire; none for packet sockets.
     pub(crate) protocol: Option<Protocol>,
+    /// The interface they are bound to: it decides the way of what they reply.
+    pub(crate) device: Option<IfIndex>,
 }
 
 /// Rows that are evaluated together.
@@ -54,7 +56,12 @@ impl Reaches {
                 if row.arrival(wire) == Arrival::No {
                     return None;
                 }
-                let key = Key { namespace: row.namespace, wire, protocol: on_the_wire(row, wire) };
+                let key = Key {
+                    namespace: row.namespace,
+                    wire,
+                    protocol: on_the_wire(row, wire),
+                    device: row.socket.device,
+                };
                 let group = *known.entry(key).or_insert(groups.len());
                 if group == groups.len() {
                     groups.push(Group { key, rows: Vec::new(), evaluated: OnceCell::new() });

@@ -51,10 +51,10 @@ struct Seen {
     timed_out: bool,
     unreachable: bool,
     prohibited: bool,
-    /// Replies get out to some that can be expected to come.
-    answered: bool,
-    /// They do not, to others.
+    /// To some that can be expected to come no reply gets out.
     unanswered: bool,
+    /// By the same interface, to others it does.
+    answered: bool,
 }
 
 impl<'h> Answers<'h> {
@@ -75,9 +75,10 @@ impl<'h> Answers<'h> {
             ports: listeners().map(|l| (l.port.into(), l.port.into())).collect(),
             destinations: destinations.into_iter().flat_map(RangeSet::iter).collect(),
         };
-        let budget = Budget::default();
-        let mut arrivals =
-            netfilter::symbolic::arrivals(&home.ruleset, &home.world, &asked, budget)?;
+        // Those that are evaluated together are bound to one interface, or to none.
+        let device = listeners().find_map(|listener| listener.device.as_deref());
+        let (world, budget) = (home.world_of(device), Budget::default());
+        let mut arrivals = netfilter::symbolic::arrivals(&home.ruleset, &world, &asked, budget)?;
         let mut found: Vec<Ways> = vec![Ways::default(); rows.len()];
         for (way, name) in home.sides(wire).ways.iter().enumerate() {
             ask_by(&mut arrivals, (way, name), rows, &mut found)?;
@@ -179,8 +180,10 @@ impl<'h> Answers<'h> {
                 let set = region.map(|region| set.intersection(region)).unwrap_or(set);
                 !set.is_subset(&sides.nobodys)
             };
-            seen.answered |= comes(Outcome::Accepted);
-            seen.unanswered |= comes(Outcome::Unanswered);
+            if comes(Outcome::Unanswered) {
+                seen.unanswered = true;
+                seen.answered |= comes(Outcome::Accepted);
+            }
             if doubt.is_some() {
                 seen.add(&classes.outcomes());
             }

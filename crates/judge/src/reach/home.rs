@@ -1,5 +1,6 @@
 //! A network namespace as reach needs it: its packet filter, its routing, and what stands beside.
 
+use std::borrow::Cow;
 use std::rc::Rc;
 
 use facts::{
@@ -90,6 +91,12 @@ impl Home {
             world,
             programs: fact.map(programs).unwrap_or_default(),
         }
+    }
+
+    /// Its routing as sockets have it that are bound to this interface, or to none.
+    pub(crate) fn world_of(&self, device: Option<&str>) -> Cow<'_, World> {
+        let bound = device.and_then(|device| self.world.bound_to(device));
+        bound.map_or(Cow::Borrowed(&self.world), Cow::Owned)
     }
 
     /// What is known of the sources of a family.

@@ -1,8 +1,11 @@
 //! Why a reach is what it is, in full: the deciding rule, a packet, interface by interface.
 
+use std::borrow::Cow;
+
 use facts::Protocol;
 use netfilter::concrete::{Decider, Event, Packet, journeys};
 use netfilter::symbolic::{Arrivals, Asked, Listener, Outcome};
+use netfilter::world::World;
 use packet_set::{Budget, RangeSet};
 
 use super::evaluate::Evaluated;
@@ -34,7 +37,8 @@ pub(crate) fn of(
     let Some(listener) = usual.or(listeners.first()) else { return Some(plain()) };
     let mut arrivals = kept.0.borrow_mut();
     let (protocol, sides) = (evaluated.protocol?, home.sides(wire));
-    let mut view = View { home, wire, protocol, sides, arrivals: &mut arrivals };
+    let world = home.world_of(listener.device.as_deref());
+    let mut view = View { home, world, wire, protocol, sides, arrivals: &mut arrivals };
     let found: Vec<(Way, Why)> = view
         .sides
         .ways
@@ -112,6 +116,7 @@ impl Why {
 /// What is looked at.
 struct View<'v> {
     home: &'v Home,
+    world: Cow<'v, World>,
     wire: Wire,
     protocol: Protocol,
     sides: &'v Sides,
@@ -180,7 +185,7 @@ impl View<'_> {
     /// Who decides about a packet that is for this host: the rules are walked with the addresses and
     /// routes that it has.
     fn decider(&self, packet: &Packet, accepted: bool) -> Option<Decider> {
-        let found = journeys(&self.home.ruleset, &self.home.world, packet).ok()?;
+        let found = journeys(&self.home.ruleset, &self.world, packet).ok()?;
         // Where no reply is needed, it does not matter that none gets out.
         let gets_in = |outcome| match outcome {
             Outcome::Accepted => true,
@@ -222,7 +227,7 @@ impl View<'_> {
             family: self.wire.family(),
             protocol: u8::try_from(self.protocol.0).unwrap_or(u8::MAX),
         };
-        let (ruleset, world) = (&self.home.ruleset, &self.home.world);
+        let (ruleset, world) = (&self.home.ruleset, &self.world);
         let again = netfilter::symbolic::arrivals(ruleset, world, &asked, Budget::default());
         let unknown = match &again {
             Ok(again) => &again.unknown,

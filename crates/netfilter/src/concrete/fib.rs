@@ -102,6 +102,7 @@ fn route(
         dport: packet.dport,
         link: link.unwrap_or(arrived),
         of_socket: false,
+        bound: None,
     };
     let found = look_up(world, &asked, &mut oracle);
     (found.way, oracle.0)

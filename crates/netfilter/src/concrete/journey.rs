@@ -258,6 +258,7 @@ pub(super) fn question<'a>(packet: &'a Packet, link: &Link) -> Question<'a> {
         dport: packet.dport,
         link: link.index,
         of_socket: false,
+        bound: None,
     }
 }
 

@@ -50,10 +50,10 @@ fn sent(
     events: &mut Vec<Event>,
 ) -> Result<Option<Decider>, WalkError> {
     let Some(link) = world.link(arrived) else { return Ok(Some(no_way(events, None))) };
-    let asked = Question { iif: "lo", of_socket: true, ..question(packet, link) };
-    let found = look_up(world, &asked, oracle);
-    let table = found.by.map(|(table, _)| table);
-    let Some(out) = way_back(world, &found, oracle) else { return Ok(Some(no_way(events, table))) };
+    let asked =
+        Question { iif: "lo", of_socket: true, bound: world.bound, ..question(packet, link) };
+    let (out, table) = way_of_socket(world, &asked, oracle);
+    let Some(out) = out else { return Ok(Some(no_way(events, table))) };
     let mut walker = Walker::new(packet, Some(world), oracle);
     walker.packet.oif = out;
     if let Some((_, decider)) = hook(ruleset, &mut walker, Hook::Output, events)? {
@@ -66,10 +66,8 @@ fn sent(
         && walker.oracle.holds("whether the reply is routed again", Doubt::History)
     {
         let asked = Question { mark: marked, ..asked };
-        let found = look_up(world, &asked, walker.oracle);
-        let Some(out) = way_back(world, &found, walker.oracle) else {
-            return Ok(Some(no_way(events, found.by.map(|(table, _)| table))));
-        };
+        let (out, table) = way_of_socket(world, &asked, walker.oracle);
+        let Some(out) = out else { return Ok(Some(no_way(events, table))) };
         walker.packet.oif = out;
     }
     if let Some((_, decider)) = hook(ruleset, &mut walker, Hook::Postrouting, events)? {
@@ -117,6 +115,22 @@ fn returned(
     Ok(None)
 }
 
+/// The interface that a socket's reply leaves by, and the table that says so. One that is bound to an
+/// interface takes an IPv4 address to which no route leads by that for a neighbour (route.c,
+/// ip_route_output_key_hash_rcu).
+fn way_of_socket(
+    world: &World,
+    asked: &Question<'_>,
+    oracle: &mut dyn Oracle,
+) -> (Option<String>, Option<u32>) {
+    if let (Some(bound), Family::Ipv4) = (asked.bound, asked.family) {
+        let link = world.links.iter().find(|link| link.index == bound);
+        return (link.map(|link| link.name.clone()), None);
+    }
+    let found = look_up(world, asked, oracle);
+    (way_back(world, &found, oracle), found.by.map(|(table, _)| table))
+}
+
 /// The interface that a reply leaves by.
 fn way_back(world: &World, found: &Found, oracle: &mut dyn Oracle) -> Option<String> {
     match found.way.kind {
@@ -153,6 +167,7 @@ pub fn interface_towards(world: &World, family: Family, address: u128) -> Option
         dport: 0,
         link: 0,
         of_socket: false,
+        bound: None,
     };
     let found = look_up(world, &asked, &mut oracle);
     if !oracle.0 || found.way.kind != Kind::Unicast {

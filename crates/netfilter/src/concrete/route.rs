@@ -20,6 +20,8 @@ pub(super) struct Question<'a> {
     pub(super) link: u32,
     /// Whether it is for a socket, whose user is not known.
     pub(super) of_socket: bool,
+    /// The interface that it must lead to.
+    pub(super) bound: Option<u32>,
 }
 
 /// What was found.
@@ -98,7 +100,7 @@ fn longest(world: &World, asked: &Question<'_>, tables: &[u32]) -> Option<Candid
     // route.c, rt6_need_strict: loopback, link-local, multicast.
     let is_strict =
         asked.family == Family::Ipv6 && (to == 1 || to >> 118 == 0xfe80 >> 6 || to >> 120 == 0xff);
-    let strict = is_strict.then_some(asked.link);
+    let strict = asked.bound.or(is_strict.then_some(asked.link));
     let routing = world.routing(asked.family);
     let mut best: Option<(&Entry, u32)> = None;
     for number in tables {
@@ -143,10 +145,13 @@ fn matches(world: &World, rule: &Rule, asked: &Question<'_>, oracle: &mut dyn Or
         range.is_none_or(|(lo, hi)| (lo..=hi).contains(&value))
     };
     let exists = |name: &String| world.link(name).is_some() && name == asked.iif;
+    let leads = |name: &String| {
+        asked.bound.is_some() && world.link(name).map(|link| link.index) == asked.bound
+    };
     let plain = within(rule.source, asked.from)
         && within(rule.destination, asked.to)
         && rule.input.as_ref().is_none_or(exists)
-        && rule.output.is_none()
+        && rule.output.as_ref().is_none_or(leads)
         && rule.mark.is_none_or(|(value, mask)| asked.mark & mask == value & mask)
         && rule.protocol.is_none_or(|protocol| protocol == asked.protocol)
         && ports(rule.source_ports, asked.sport)

@@ -105,6 +105,7 @@ impl Engine<'_> {
             source_port: Field::DPORT,
             destination_port: Field::SPORT,
             of_socket: false,
+            bound: None,
             link: fib.side.map_or(Field::IIF, Side::field),
         };
         let found = self.look_up(world, &how, says)?;

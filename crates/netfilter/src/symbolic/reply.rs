@@ -129,13 +129,14 @@ impl Engine<'_> {
             destination_port: Field::SPORT,
             of_socket: true,
             link: Field::IIF,
+            bound: world.bound,
         };
         let stages = hook_stages(&self.tables, Hook::Postrouting, Phases::all(Phase::Reply));
         let mut answer = self.pass(&stages, Diagram::constant(ACCEPT))?;
         if self.marks_anew(Hook::Output) {
             // A new mark makes it be routed again (netfilter.c, ip_route_me_harder).
             self.phase = Phase::Translated;
-            let by_mark = self.look_up(world, &Lookup { marked: true, ..how }, &WayBack)?;
+            let by_mark = self.way_back(world, &Lookup { marked: true, ..how })?;
             let again = self.arena.substitute(by_mark, Leaf::IN, answer)?;
             let again = self.arena.project(again, REPLY_OIF)?;
             answer = self.arena.either(answer, again)?;
@@ -146,8 +147,20 @@ impl Engine<'_> {
         let answer = self.pass(&stages, answer)?;
         let answer = self.lost(answer)?;
         self.phase = Phase::Translated;
-        let back = self.look_up(world, &how, &WayBack)?;
+        let back = self.way_back(world, &how)?;
         Ok(self.arena.substitute(back, Leaf::IN, answer)?)
+    }
+
+    /// The way of what a socket of this host sends.
+    fn way_back(&mut self, world: &World, how: &Lookup) -> Result<Diagram, Exceeded> {
+        match (how.bound, self.family) {
+            // Where no route leads by that interface, neighbours are looked for there.
+            (Some(bound), Family::Ipv4) => {
+                let number = self.link_numbers(&[bound]);
+                self.arena.field_in(REPLY_OIF, &number, Leaf::IN, Leaf::EMPTY)
+            }
+            _ => self.look_up(world, how, &WayBack),
+        }
     }
 
     /// PREROUTING, routed, FORWARD, POSTROUTING.
@@ -161,6 +174,7 @@ impl Engine<'_> {
             destination_port: Field::SPORT,
             of_socket: false,
             link: Field::OIF,
+            bound: None,
         };
         let phases = Phases::all(Phase::BackForward);
         let stages = hook_stages(&self.tables, Hook::Postrouting, phases);

@@ -39,6 +39,8 @@ pub(super) struct Lookup {
     pub(super) of_socket: bool,
     /// The field of the interface that link-local addresses belong to.
     pub(super) link: Field,
+    /// The interface that it must lead to: the socket is bound to it.
+    pub(super) bound: Option<u32>,
 }
 
 impl Lookup {
@@ -52,6 +54,7 @@ impl Lookup {
         destination_port: Field::DPORT,
         of_socket: false,
         link: Field::IIF,
+        bound: None,
     };
 
     /// Of the source of a packet that arrives.
@@ -64,6 +67,7 @@ impl Lookup {
         destination_port: Field::SPORT,
         of_socket: false,
         link: Field::IIF,
+        bound: None,
     };
 }
 
@@ -122,7 +126,7 @@ impl Engine<'_> {
                     self.arena.either(next, says.nowhere(Kind::Other))?
                 }
             };
-            let guard = self.rule_guard(rule, how)?;
+            let guard = self.rule_guard(world, rule, how)?;
             let here = if there == next { next } else { self.where_holds(guard, there, next)? };
             if let Some(state) = states.get_mut(at) {
                 *state = here;
@@ -183,6 +187,9 @@ impl Engine<'_> {
         let empty = Table::default();
         let table = world.routing(self.family).tables.get(&number).unwrap_or(&empty);
         let entries: Vec<&Entry> = table.entries.iter().collect();
+        if how.bound.is_some() {
+            return self.flat(&entries, how.bound, suppress, how.to, says);
+        }
         let loose = self.flat(&entries, None, suppress, how.to, says)?;
         if self.family == Family::Ipv4 {
             return Ok(loose);
@@ -265,7 +272,12 @@ impl Engine<'_> {
     }
 
     /// For which packets a rule of the policy is (fib_rules.c, fib_rule_match; fib4_rule_match).
-    fn rule_guard(&mut self, rule: &Rule, how: &Lookup) -> Result<Diagram, Exceeded> {
+    fn rule_guard(
+        &mut self,
+        world: &World,
+        rule: &Rule,
+        how: &Lookup,
+    ) -> Result<Diagram, Exceeded> {
         let mut parts = Vec::new();
         if let Some((lo, hi)) = rule.source {
             parts.push(self.values(how.from, &RangeSet::from(lo..=hi))?);
@@ -276,9 +288,9 @@ impl Engine<'_> {
         if let Some(name) = &rule.input {
             parts.push(self.rule_input(name, how.input)?);
         }
-        if rule.output.is_some() {
-            // No socket is bound to an interface here.
-            parts.push(NEVER);
+        if let Some(name) = &rule.output {
+            let link = world.link(name).map(|link| link.index);
+            parts.push(constant(link.is_some() && link == how.bound));
         }
         if let Some((value, mask)) = rule.mark {
             let wanted = u128::from(value & mask);

@@ -51,6 +51,8 @@ pub struct World {
     pub(crate) ignores_echo: bool,
     /// Interfaces on which neighbours do not find each other: see [`World::silence`].
     pub(crate) silent: Vec<Silence>,
+    /// The interface that sockets of this host are bound to: see [`World::bound_to`].
+    pub(crate) bound: Option<u32>,
     /// What of it is not known; with one, nothing is certain.
     pub(crate) doubts: Vec<Note>,
 }
@@ -87,6 +89,16 @@ impl World {
     /// not answered, or not for certain.
     pub fn silence(&mut self, silent: Vec<Silence>) {
         self.silent = silent;
+    }
+
+    /// The same for sockets of this host that are bound to an interface (`SO_BINDTODEVICE`): what they
+    /// reply leaves by it, whatever the routes say. IPv4 takes a destination to which no route leads by
+    /// it for a neighbour there (route.c, ip_route_output_key_hash_rcu); IPv6 looks for routes by it
+    /// (route.c, ip6_route_output_flags). None if there is no such interface.
+    #[must_use]
+    pub fn bound_to(&self, interface: &str) -> Option<Self> {
+        let bound = Some(self.link(interface)?.index);
+        Some(Self { bound, ..self.clone() })
     }
 
     /// The interfaces on which neighbours do not find each other.

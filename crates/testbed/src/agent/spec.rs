@@ -2,7 +2,7 @@
 
 use std::io::{Error, ErrorKind, Result};
 use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::str::FromStr;
 
 use rustix::net::{
@@ -44,7 +44,8 @@ impl FromStr for Spec {
 
     /// `KIND[:WHERE][,OPTION]...` with the kinds `tcp`, `mptcp`, `bound`, `connect`, `udp`,
     /// `udplite` (WHERE is an address and port), `raw4`, `raw6` (WHERE is a protocol's number),
-    /// `ping4`, `ping6` and `packet`; the options `v6only`, `dual`, `reuseport` and `backlog=N`.
+    /// `ping4`, `ping6` and `packet`; the options `v6only`, `dual`, `reuseport`,
+    /// `backlog=N` and `device=INTERFACE`.
     fn from_str(text: &str) -> std::result::Result<Self, String> {
         let mut parts = text.split(',');
         let head = parts.next().unwrap_or_default();
@@ -114,6 +115,9 @@ impl Spec {
         if at.is_ipv6() && (self.has("v6only") || self.has("dual")) {
             sockopt::set_ipv6_v6only(&fd, self.has("v6only"))?;
         }
+        if let Some(device) = self.value("device") {
+            bind_to_device(&fd, device)?;
+        }
         bind(&fd, &at)?;
         Ok(fd)
     }
@@ -135,6 +139,24 @@ impl Spec {
     fn value(&self, option: &str) -> Option<&str> {
         self.options.iter().find_map(|o| o.strip_prefix(option)?.strip_prefix('='))
     }
+}
+
+/// `SO_BINDTODEVICE` (socket(7)).
+#[allow(unsafe_code, reason = "neither std nor rustix has this option")]
+fn bind_to_device(fd: &OwnedFd, device: &str) -> Result<()> {
+    let length = libc::socklen_t::try_from(device.len())
+        .map_err(|error| Error::new(ErrorKind::InvalidInput, error))?;
+    // SAFETY: the kernel reads `length` bytes of the name, which outlives the call.
+    let failed = unsafe {
+        libc::setsockopt(
+            fd.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_BINDTODEVICE,
+            device.as_ptr().cast(),
+            length,
+        )
+    };
+    if failed == 0 { Ok(()) } else { Err(Error::last_os_error()) }
 }
 
 fn new(family: AddressFamily, kind: SocketType, protocol: Option<Protocol>) -> Result<OwnedFd> {

@@ -40,6 +40,25 @@ fn answers_without_a_way_out() {
     scene.check(&[expect("[::]:22 ipv4 part", ""), expect("[::]:22 ipv6 part", "")]);
 }
 
+/// A socket that is bound to an interface answers by it: over IPv4 even where no route leads there,
+/// over IPv6 if one does.
+#[test]
+fn answers_by_the_interface_of_the_socket() {
+    let mut scene = Scene::boot("bound");
+    scene.client_from("10.1.2.3", "2001:db8:aa::3", true);
+    scene.seen.start("bound", &["tcp:[::]:90,dual,device=host0"]);
+    scene.run("ip route add blackhole 10.1.2.0/24; ip route del 10.1.2.3/32");
+    scene.run("ip -6 rule add to 2001:db8:aa::/48 prohibit");
+    scene.check(&[
+        expect("[::]:90 ipv4 open", ""),
+        expect("[::]:90 ipv6 part", ""),
+        expect("[::]:22 ipv4 part", ""),
+    ]);
+    // A rule for what leaves by that interface is for such sockets alone.
+    scene.run("ip rule add oif host0 prohibit; ip -6 rule add pref 1 oif host0 lookup main");
+    scene.check(&[expect("[::]:90 ipv4 open", ""), expect("[::]:90 ipv6 open", "")]);
+}
+
 /// Whoever does not accept fills its queue, and then nobody gets through.
 #[test]
 fn a_full_queue() {
