@@ -29,6 +29,8 @@ struct Kept {
     set: Set,
     /// Its addresses as numbers, and all others, where someone wanted them.
     ranges: [OnceCell<RangeSet>; 2],
+    /// Whether these, and all others, are most of everyone, where someone asked.
+    most: [OnceCell<bool>; 2],
 }
 
 /// How a set is kept.
@@ -63,7 +65,7 @@ impl Sources {
     }
 
     fn kept(wire: Wire, set: Set, nobodys: Rc<RangeSet>) -> Self {
-        let kept = Rc::new(Kept { set, ranges: Default::default() });
+        let kept = Rc::new(Kept { set, ranges: Default::default(), most: Default::default() });
         Self { wire, kept, inverted: false, nobodys }
     }
 
@@ -136,6 +138,13 @@ impl Sources {
 
     /// Whether it is at least half of them.
     pub(crate) fn is_most(&self) -> bool {
+        // It is asked for each rule.
+        let [own, others] = &self.kept.most;
+        let most = if self.inverted { others } else { own };
+        *most.get_or_init(|| self.are_most())
+    }
+
+    fn are_most(&self) -> bool {
         let half = |(lo, hi): (u128, u128)| hi.saturating_sub(lo) / 2;
         let everyone = self.nobodys.complement(self.wire.max());
         let within = |(lo, hi): (u128, u128)| {
