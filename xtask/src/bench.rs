@@ -10,6 +10,7 @@ mod goals;
 mod loads;
 mod rules;
 mod table;
+mod units;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -30,7 +31,7 @@ const SLOW: Duration = Duration::from_secs(3);
 #[derive(Args)]
 pub(crate) struct Bench {
     /// The loads to measure; all if none is given.
-    #[arg(value_parser = LOADS.iter().map(|scene| scene.name).collect::<Vec<_>>())]
+    #[arg(value_parser = names())]
     loads: Vec<String>,
     /// How often each program runs; the median counts.
     #[arg(long, default_value_t = 7)]
@@ -94,6 +95,11 @@ pub(crate) struct Cost {
     pub(crate) peak_rss_kib: u64,
 }
 
+/// The names of all loads.
+fn names() -> Vec<&'static str> {
+    LOADS.iter().map(|scene: &Scene| scene.name).chain([units::NAME]).collect()
+}
+
 impl Bench {
     /// Measures and prints a table for each load, then the goals.
     pub(crate) fn run(self) -> Result<()> {
@@ -106,11 +112,12 @@ impl Bench {
             target_directory().join("release/whyopen")
         };
         let agent = target_directory().join("release/testbed-agent");
-        let wanted = |scene: &&Scene| {
-            self.loads.is_empty() || self.loads.iter().any(|name| name == scene.name)
-        };
+        let wanted = |name: &str| self.loads.is_empty() || self.loads.iter().any(|n| n == name);
         let mut met = true;
-        for scene in LOADS.iter().filter(wanted) {
+        if wanted(units::NAME) {
+            met &= units::check(&agent, &whyopen, self.runs)?;
+        }
+        for scene in LOADS.iter().filter(|scene| wanted(scene.name)) {
             println!("\nLoad {}: {}", scene.name, scene.what);
             let load = Load::start(&agent, &scene.shape)?;
             let whyopen = load.push(&whyopen)?;
