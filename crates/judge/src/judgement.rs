@@ -12,8 +12,8 @@ use crate::holder::{Creator, Held, Holding, ProcessHolder};
 use crate::join::{self, Holders, Joined};
 use crate::namespace::{self, Namespace};
 use crate::place::{Place, Places};
-use crate::reach::{self, Entry, Home, Reach, Reaches, Reason, SOCKETS_ONLY, Wire};
-use crate::row::Row;
+use crate::reach::{self, Because, Entry, Home, Reach, Reaches, Reason, SOCKETS_ONLY, Wire};
+use crate::row::{Row, Scope};
 
 /// What a snapshot means.
 #[derive(Debug)]
@@ -97,6 +97,16 @@ impl<'a> Judgement<'a> {
     pub fn firewall(&self, namespace: usize) -> Option<Firewall> {
         let home = self.home(namespace)?;
         home.unread.is_empty().then(|| Firewall::of(&home.ruleset))
+    }
+
+    /// Whether a row is bound to loopback, and nothing from elsewhere gets there: no translation leads
+    /// to it, and no interface takes packets to loopback.
+    pub fn is_inside(&self, row: &Row<'_>) -> bool {
+        let reached = |wire| {
+            let reach = self.reach(row, wire);
+            reach.is_some_and(|r| r.because != Because::NotAsked && !r.may.is_empty())
+        };
+        row.scope == Scope::Loopback && !Wire::BOTH.into_iter().any(reached)
     }
 
     /// The packet filter and routes of a namespace, by its position.

@@ -128,21 +128,27 @@ fn finish(judgement: &Judgement<'_>, row: usize, wire: Wire, within: &Reach) -> 
     else {
         return within.clone();
     };
-    if row.scope == Scope::Loopback || row.port().is_none() {
+    if row.port().is_none() {
         return within.clone();
     }
+    let is_loopback = row.scope == Scope::Loopback;
     let namespace = judgement.namespaces.get(row.namespace);
     let is_inner = namespace.is_some_and(|n| inner::is_inner(judgement, n));
     let mut reach = match namespace {
-        Some(namespace) if is_inner => inner::gated(judgement, namespace, row, wire, within),
+        Some(namespace) if is_inner && !is_loopback => {
+            inner::gated(judgement, namespace, row, wire, within)
+        }
         _ => within.clone(),
     };
     for entry in judgement.entries() {
         let Some(home) = judgement.home(entry.namespace) else { continue };
-        let is_its = if is_inner { entry.row == Some(row.at) } else { entry.takes(row) };
-        let by_entry = entry.reach.get(wire.position()).and_then(Option::as_ref);
-        if let Some(by_entry) = by_entry.filter(|_| is_its) {
-            reach = combine::either(wire, home.sides(wire), &reach, by_entry);
+        let taken = entry.reach.get(wire.position()).and_then(Option::as_ref);
+        let taken = taken.filter(|_| !is_inner && entry.takes(row));
+        for by_entry in entry.to(row, wire).chain(taken) {
+            // Bound to loopback stays the reason unless someone gets there.
+            if !is_loopback || !by_entry.may.is_empty() {
+                reach = combine::either(wire, home.sides(wire), &reach, by_entry);
+            }
         }
     }
     reach

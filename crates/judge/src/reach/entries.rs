@@ -8,11 +8,12 @@ use netfilter::ir::{Nat, NatKind, Step};
 use netfilter::symbolic::{Asked, EvaluateError};
 use packet_set::{Budget, RangeSet};
 
+use super::all::on_the_wire;
 use super::answers::{Set, joined};
 use super::home::Home;
-use super::{ClientSees, Reach, Verdict, Wire, combine, inner};
+use super::{Arrival, Because, ClientSees, Reach, Verdict, Wire, combine, inner, lists};
 use crate::Judgement;
-use crate::row::{Row, plain};
+use crate::row::{Row, Scope, plain};
 
 /// A port of this host that leads elsewhere.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,13 +32,35 @@ pub struct Entry {
     pub container: Option<String>,
     /// Who can use it over IPv4 and IPv6; none where it is no entry of that family.
     pub reach: [Option<Reach>; 2],
-    /// The row that it leads to, where that is known.
-    pub row: Option<usize>,
+    /// The rows that it leads to, where they are known.
+    pub(crate) leads: Vec<Lead>,
+}
+
+/// A row that an entry leads to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Lead {
+    /// Its position.
+    pub(crate) row: usize,
+    /// Over which family.
+    pub(crate) wire: Wire,
+    /// Who reaches it so. What comes to its own port is another matter.
+    pub(crate) reach: Reach,
 }
 
 impl Entry {
+    /// Who reaches a row by it.
+    pub(crate) fn to(&self, row: &Row<'_>, wire: Wire) -> impl Iterator<Item = &Reach> {
+        let at = row.at;
+        let its = move |lead: &&Lead| lead.row == at && lead.wire == wire;
+        self.leads.iter().filter(its).map(|lead| &lead.reach)
+    }
+
     /// Whether it takes what is sent to the port of a row: the row's own socket then gets nothing.
     pub(crate) fn takes(&self, row: &Row<'_>) -> bool {
+        // Nobody elsewhere writes to loopback.
+        if row.scope == Scope::Loopback {
+            return false;
+        }
         let protocol = match row.socket.protocol {
             Protocol::MPTCP => Protocol::TCP,
             protocol => protocol,
@@ -161,10 +184,21 @@ impl At<'_, '_> {
         let connects = self.protocol != Protocol::UDP;
         let sees = if connects { ClientSees::Connected } else { ClientSees::Answered };
         let mut reach = combine::reach(self.wire, sides, (must, may), doubt, Some(sees));
+        let mut leads = Vec::new();
         match &target.behind {
-            Behind::Nothing => return,
+            Behind::Here(receivers) => {
+                let wire = self.wire;
+                for receiver in receivers {
+                    let reach = self.received(&reach, receiver);
+                    leads.push(Lead { row: receiver.row, wire, reach });
+                }
+                let all = leads.iter().map(|lead| lead.reach.clone());
+                let all = all.reduce(|a, b| combine::either(wire, sides, &a, &b));
+                let Some(all) = all else { return };
+                reach = all;
+            }
             Behind::Closed => {
-                reach = Reach::nobody(self.wire, Verdict::Blocked, super::Because::NothingListens);
+                reach = Reach::nobody(self.wire, Verdict::Blocked, Because::NothingListens);
                 reach.client_sees = Some(ClientSees::Refused);
             }
             Behind::Row(row) => {
@@ -173,12 +207,11 @@ impl At<'_, '_> {
                     reach = combine::both(self.wire, sides, &reach, own);
                     reach.client_sees = Some(sees);
                 }
+                leads.push(Lead { row: *row, wire: self.wire, reach: mixed(reach.clone()) });
             }
             Behind::Unknown => {}
         }
-        if reach.verdict != Verdict::Open && !reach.may.is_empty() {
-            reach.client_sees = Some(ClientSees::Mixed);
-        }
+        let reach = mixed(reach);
         let same = |entry: &&mut Entry| {
             (entry.namespace, entry.protocol, entry.port, entry.last_port)
                 == (self.namespace, self.protocol, Port(port), Port(last))
@@ -189,6 +222,7 @@ impl At<'_, '_> {
         };
         let place = self.wire.position();
         if let Some(known) = list.iter_mut().find(same) {
+            known.leads.append(&mut leads);
             if let Some(slot) = known.reach.get_mut(place) {
                 *slot = Some(match slot.take() {
                     Some(before) => combine::either(self.wire, sides, &before, &reach),
@@ -209,7 +243,7 @@ impl At<'_, '_> {
             leads_to: target.leads_to,
             container: target.container,
             reach: both,
-            row: if let Behind::Row(row) = target.behind { Some(row) } else { None },
+            leads,
         });
     }
 
@@ -219,10 +253,8 @@ impl At<'_, '_> {
         let several = found.nat.port.is_some_and(|(first, last)| first != last)
             || found.nat.address.is_some_and(|(first, last)| first != last);
         if found.out.is_none() {
-            // Delivered here: what listens there is asked itself.
-            let row = self.row(self.namespace, to_port, None);
             let leads_to = format!(":{to_port}");
-            let behind = row.map_or(Behind::Nothing, Behind::Row);
+            let behind = Behind::Here(self.receivers(&found.nat, port));
             return Target { leads_to, container: None, behind };
         }
         let Some((address, _)) = found.nat.address else {
@@ -249,6 +281,53 @@ impl At<'_, '_> {
         Target { leads_to, container, behind }
     }
 
+    /// The sockets of this namespace that may get what is translated so and delivered here.
+    fn receivers(&self, nat: &Nat, port: u16) -> Vec<Receiver> {
+        let (first, last) = nat.port.unwrap_or((port, port));
+        // `redirect` takes an address of the interface.
+        let address = nat.address.filter(|(first, last)| first == last);
+        let address = address.map(|(address, _)| self.wire.address(address));
+        let of_range = nat.address.is_some() && address.is_none();
+        let receiver = |row: &Row<'_>| {
+            let bound = plain(row.socket.local.address);
+            let protocol = on_the_wire(row, self.wire);
+            let fits = row.namespace == self.namespace
+                && row.port().is_some_and(|port| (first..=last).contains(&port.0))
+                && protocol == Some(self.protocol)
+                && row.arrival(self.wire) != Arrival::No
+                && match address {
+                    Some(address) => bound.is_unspecified() || bound == address,
+                    None => of_range || !bound.is_loopback(),
+                };
+            let certain = first == last
+                && row.arrival(self.wire) == Arrival::Yes
+                && row.socket.device.is_none()
+                && (bound.is_unspecified() || Some(bound) == address);
+            fits.then_some(Receiver { row: row.at, certain })
+        };
+        self.judgement.rows.iter().filter(|row| row.is_open()).filter_map(receiver).collect()
+    }
+
+    /// Who of those that are translated reaches one of these sockets: as far as its own lists and
+    /// queue let them.
+    fn received(&self, reach: &Reach, receiver: &Receiver) -> Reach {
+        let Some(row) = self.judgement.rows.get(receiver.row) else { return reach.clone() };
+        let sides = self.home.sides(self.wire);
+        let lists = lists::of(self.judgement, row, self.wire);
+        let mut doubt = lists.doubt;
+        if row.accept_queue().is_some_and(|queue| queue.now > queue.max) {
+            doubt = Some(Because::QueueFull);
+        } else if !receiver.certain {
+            doubt = doubt.or_else(|| Some(Because::Doubts(vec![WHICH.to_owned()])));
+        }
+        let all = || RangeSet::from(0..=self.wire.max());
+        let may = lists.passes.unwrap_or_else(all);
+        let must = if doubt.is_some() { RangeSet::empty() } else { may.clone() };
+        let gate = combine::reach(self.wire, sides, (must, may), doubt, None);
+        let sees = reach.client_sees;
+        mixed(Reach { client_sees: sees, ..combine::both(self.wire, sides, reach, &gate) })
+    }
+
     /// The row that receives packets to a port, and to this address.
     fn row(&self, namespace: usize, port: u16, address: Option<IpAddr>) -> Option<usize> {
         let fits = |row: &&Row<'_>| {
@@ -259,7 +338,7 @@ impl At<'_, '_> {
             row.namespace == namespace
                 && row.port() == Some(Port(port))
                 && same
-                && row.arrival(self.wire) == super::Arrival::Yes
+                && row.arrival(self.wire) == Arrival::Yes
                 && !bound.is_loopback()
                 && (bound.is_unspecified() || address.is_none_or(|address| address == bound))
         };
@@ -287,12 +366,32 @@ struct Target {
     behind: Behind,
 }
 
+/// What clients see differs where not all of them get in.
+fn mixed(reach: Reach) -> Reach {
+    let differs = reach.verdict != Verdict::Open && !reach.may.is_empty();
+    Reach {
+        client_sees: if differs { Some(ClientSees::Mixed) } else { reach.client_sees },
+        ..reach
+    }
+}
+
+/// What is said of a socket that may be the one that a translation leads to.
+const WHICH: &str = "which address or port the translation takes";
+
+/// A socket that may get what is translated.
+struct Receiver {
+    /// Its row.
+    row: usize,
+    /// Whether it certainly gets it.
+    certain: bool,
+}
+
 /// What is there.
 enum Behind {
-    /// A socket of this host or of a container: its row.
+    /// Sockets of this namespace. None: nothing that would make this host's port an open one.
+    Here(Vec<Receiver>),
+    /// A socket of a container: its row.
     Row(usize),
-    /// Nothing that would make this host's port an open one.
-    Nothing,
     /// A container in which nothing listens there.
     Closed,
     /// Another host, or what could not be read.

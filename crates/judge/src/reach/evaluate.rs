@@ -98,7 +98,9 @@ fn beforehand(row: &Row<'_>, wire: Wire, home: &Home) -> Option<Reach> {
     if row.arrival(wire) == Arrival::Unknown {
         return Some(Reach::unknown(wire, Because::V6OnlyNotTold));
     }
-    if row.scope == Scope::Loopback {
+    // `::1` is never taken from elsewhere (ip6_input.c, ip6_rcv_core).
+    let is_taken = wire == Wire::Ipv4 && home.unread.is_empty() && home.world.takes_loopback();
+    if row.scope == Scope::Loopback && !is_taken {
         return Some(Reach::nobody(wire, Verdict::HostOnly, Because::Loopback));
     }
     if row.socket.family == Family::Packet {

@@ -64,6 +64,7 @@ pub(super) fn asks(
             (own, many)
         }
         Some(number) if row.scope == Scope::Multicast => (RangeSet::empty(), RangeSet::one(number)),
+        Some(number) if row.scope == Scope::Loopback => (RangeSet::one(number), RangeSet::empty()),
         Some(number) if own.contains(number) => (RangeSet::one(number), RangeSet::empty()),
         Some(_) if is_complete(namespace) => {
             return Err(Reach::nobody(wire, Verdict::Blocked, Because::NoAddress));
@@ -82,10 +83,11 @@ pub(super) fn asks(
     Ok(Asks { own: listeners(&own), near: listeners(&near), to_many: listeners(&to_many) })
 }
 
-/// Addresses that are valid on one link only: of IPv4 RFC 3927, of IPv6 RFC 4291, section 2.5.6.
+/// Addresses that only neighbours can write to: of IPv4 RFC 3927, and with `route_localnet` loopback,
+/// which routers do not pass on (RFC 1122, 3.2.1.3); of IPv6 RFC 4291, section 2.5.6.
 fn link_local(wire: Wire) -> RangeSet {
     match wire {
-        Wire::Ipv4 => RangeSet::from(0xa9fe_0000..=0xa9fe_ffff),
+        Wire::Ipv4 => RangeSet::of(vec![(0x7f00_0000, 0x7fff_ffff), (0xa9fe_0000, 0xa9fe_ffff)]),
         Wire::Ipv6 => RangeSet::from(0xfe80 << 112..=(0xfec0 << 112) - 1),
     }
 }

@@ -27,6 +27,10 @@ pub(crate) fn of(
     (evaluated, place): (&Evaluated, usize),
 ) -> Option<Reason> {
     let plain = || Reason { decided_by: None, because: reach.because.clone(), ways: Vec::new() };
+    if let (Because::Filter, Some(told)) = (&reach.because, translations(judgement, row, wire)) {
+        let because = Because::Decides(told);
+        return Some(Reason { decided_by: None, because, ways: Vec::new() });
+    }
     let asks = evaluated.asks.get(place).and_then(Option::as_ref);
     let (Some(asks), Some(kept)) = (asks, &evaluated.arrivals) else { return Some(plain()) };
     let home = judgement.home(row.namespace)?;
@@ -49,25 +53,9 @@ pub(crate) fn of(
     let wanted = |(way, _): &&(Way, Why)| !way.may.is_empty() || reach.may.is_empty();
     let first = found.iter().find(wanted).or(found.first());
     let decided_by = first.and_then(|(_, why)| why.decided_by.clone());
-    let its = |entry: &&Entry| {
-        let leads = entry.row == Some(row.at) || entry.takes(row);
-        leads && entry.reach.get(wire.position()).is_some_and(Option::is_some)
-    };
-    let entries: Vec<&Entry> = judgement.entries().iter().filter(its).collect();
     let namespace = judgement.namespaces.get(row.namespace);
     let is_inner = namespace.is_some_and(|namespace| inner::is_inner(judgement, namespace));
     let because = match &reach.because {
-        Because::Filter if !entries.is_empty() => {
-            let told: Vec<String> = entries
-                .iter()
-                .map(|entry| format!("port {} is translated to {}", entry.port, entry.leads_to))
-                .collect();
-            return Some(Reason {
-                decided_by: None,
-                because: Because::Decides(told.join("; ")),
-                ways: Vec::new(),
-            });
-        }
         Because::Filter if is_inner => {
             return Some(Reason {
                 decided_by: None,
@@ -82,6 +70,23 @@ pub(crate) fn of(
     // What would decide is not what does.
     let decided_by = decided_by.filter(|_| !matches!(because, Because::Strangers(_)));
     Some(Reason { decided_by, because, ways: found.into_iter().map(|(way, _)| way).collect() })
+}
+
+/// The translations that lead to a row or take its port, where they decide who reaches it.
+fn translations(judgement: &Judgement<'_>, row: &Row<'_>, wire: Wire) -> Option<String> {
+    let of_family = |entry: &&Entry| entry.reach.get(wire.position()).is_some_and(Option::is_some);
+    let entries = || judgement.entries().iter().filter(of_family);
+    let own = judgement.reach_within(row.at, wire);
+    let is_direct = own.is_some_and(|own| !own.may.is_empty()) && !entries().any(|e| e.takes(row));
+    if is_direct {
+        return None;
+    }
+    let its = |entry: &&Entry| entry.takes(row) || entry.to(row, wire).next().is_some();
+    let told: Vec<String> = entries()
+        .filter(its)
+        .map(|entry| format!("port {} is translated to {}", entry.port, entry.leads_to))
+        .collect();
+    (!told.is_empty()).then(|| told.join("; "))
 }
 
 /// Why something gets in or does not.

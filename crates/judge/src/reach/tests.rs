@@ -360,3 +360,42 @@ fn replies_that_stay_inside() {
         (Verdict::Blocked, ClientSees::TimedOut, "ip f out t:10: tcp sport 53 drop"),
     );
 }
+
+/// A translation leads past what keeps its target's own port shut, and to loopback.
+#[test]
+fn what_translations_lead_to() {
+    let check = |rules: &str, nat: &str, sockets: &[&str], expect: &[&str]| {
+        let mut host = Sample::new();
+        let nat = format!(
+            "table ip n {{\nchain pre {{\ntype nat hook prerouting priority dstnat;\n{nat}\n}}\n}}\n"
+        );
+        host.ruleset("t", &(input("accept", rules) + &nat));
+        for socket in sockets {
+            host.bind("tcp", socket, &[]);
+        }
+        host.setting("net/ipv4/conf/eth0/route_localnet", "1");
+        let snapshot = host.build();
+        let judgement = judge(&snapshot);
+        let told: Vec<String> = judgement
+            .rows
+            .iter()
+            .map(|row| {
+                let reach = judgement.reach(row, Wire::Ipv4).unwrap();
+                format!("{} {}", row.socket.local.port, describe(reach))
+            })
+            .collect();
+        assert_eq!(told, expect, "{rules} {nat} {sockets:?}");
+    };
+    let shut = "ct status != dnat tcp dport 8443 drop";
+    let to = "ip saddr 10.0.0.0/8 tcp dport 443 redirect to :8443";
+    check(shut, to, &["0.0.0.0:8443"], &["8443 part 10.0.0.0/8 Mixed"]);
+    // Which address of the interface a redirect takes is not looked up.
+    check(shut, to, &["192.0.2.10:8443"], &["8443 unknown none..10.0.0.0/8 Mixed"]);
+    check(shut, "tcp dport 443 dnat to 192.0.2.10:8443", &["192.0.2.10:8443"], &["8443 open"]);
+    check("tcp dport 8443 drop", to, &["0.0.0.0:8443"], &["8443 blocked TimedOut"]);
+    // With route_localnet, neighbours write to loopback, and translations lead there.
+    let closed = "ip daddr 127.0.0.0/8 ct status != dnat drop";
+    check(closed, "", &["127.0.0.1:631"], &["631 blocked TimedOut"]);
+    check("", "", &["127.0.0.1:631"], &["631 on_link 192.0.2.0/24 Connected"]);
+    check(closed, "tcp dport 80 dnat to 127.0.0.1:631", &["127.0.0.1:631"], &["631 open"]);
+}

@@ -220,6 +220,13 @@ impl World {
         self.local_addresses(family).intersection(&others)
     }
 
+    /// Whether packets to 127.0.0.0/8 are taken from elsewhere: an interface has
+    /// `net.ipv4.conf.*.route_localnet`.
+    #[must_use]
+    pub fn takes_loopback(&self) -> bool {
+        self.arriving(Family::Ipv4).any(|link| link.conf.route_localnet)
+    }
+
     /// The broadcast addresses of this namespace's networks, and the limited one (IPv4).
     #[must_use]
     pub fn broadcast_addresses(&self, family: Family) -> RangeSet {

@@ -88,8 +88,8 @@ fn tables<W: Write>(
     judgement: &Judgement<'_>,
     view: &View,
 ) -> io::Result<()> {
-    let hidden = |group| matches!(group, Group::Loopback | Group::NotOpen);
-    let rows = judgement.rows.iter().filter(|r| view.all || !hidden(Group::of(r)));
+    let hidden = |row: &Row<'_>| judgement.is_inside(row) || Group::of(row) == Group::NotOpen;
+    let rows = judgement.rows.iter().filter(|r| view.all || !hidden(r));
     let mut labels = Labels::default();
     let lines = lines::of(judgement, rows, &mut labels, view.all);
     let texts: Vec<[Text; 5]> = lines.iter().map(|line| line.texts(judgement)).collect();
@@ -184,7 +184,7 @@ fn loopback<W: Write>(
     rows: &[Row<'_>],
 ) -> io::Result<()> {
     let mut services: Vec<Service> = Vec::new();
-    for row in rows.iter().filter(|r| Group::of(r) == Group::Loopback) {
+    for row in rows.iter().filter(|r| judgement.is_inside(r) && r.is_open()) {
         let (port, name) = (row.port().map(|p| p.0), label::short(judgement, row));
         // The sockets of one port come one after the other, and ports come in their order.
         let next =
