@@ -386,15 +386,18 @@ fn what_translations_lead_to() {
             .collect();
         assert_eq!(told, expect, "{rules} {nat} {sockets:?}");
     };
-    let shut = "ct status != dnat tcp dport 8443 drop";
+    let shut = "ct status & dnat == 0 tcp dport 8443 drop";
     let to = "ip saddr 10.0.0.0/8 tcp dport 443 redirect to :8443";
     check(shut, to, &["0.0.0.0:8443"], &["8443 part 10.0.0.0/8 Mixed"]);
     // Which address of the interface a redirect takes is not looked up.
     check(shut, to, &["192.0.2.10:8443"], &["8443 unknown none..10.0.0.0/8 Mixed"]);
     check(shut, "tcp dport 443 dnat to 192.0.2.10:8443", &["192.0.2.10:8443"], &["8443 open"]);
+    // A comparison of the whole status reads bits that are not known.
+    let whole = "ct status != dnat tcp dport 8443 drop";
+    check(whole, to, &["0.0.0.0:8443"], &["8443 unknown none..0.0.0.0/0 Mixed"]);
     check("tcp dport 8443 drop", to, &["0.0.0.0:8443"], &["8443 blocked TimedOut"]);
     // With route_localnet, neighbours write to loopback, and translations lead there.
-    let closed = "ip daddr 127.0.0.0/8 ct status != dnat drop";
+    let closed = "ip daddr 127.0.0.0/8 ct status & dnat == 0 drop";
     check(closed, "", &["127.0.0.1:631"], &["631 blocked TimedOut"]);
     check("", "", &["127.0.0.1:631"], &["631 on_link 192.0.2.0/24 Connected"]);
     check(closed, "tcp dport 80 dnat to 127.0.0.1:631", &["127.0.0.1:631"], &["631 open"]);

@@ -7,6 +7,9 @@ use super::{Oracle, Packet};
 use crate::ir::{Cond, Doubt, Side};
 use crate::world::World;
 
+/// What is not known of a connection.
+const WHOLE_STATUS: &str = "the whole status of the connection";
+
 /// Answers to unknown conditions that hold as long as the packet is the same.
 pub(super) type Remembered = HashMap<String, bool>;
 
@@ -26,6 +29,9 @@ pub(super) fn holds(
     oracle: &mut dyn Oracle,
     remembered: &mut Remembered,
 ) -> bool {
+    if cond.reads_whole_status() {
+        return oracle.holds(WHOLE_STATUS, Doubt::History);
+    }
     let mut ask = |cond: &Cond| holds(cond, packet, host, oracle, remembered);
     match cond {
         Cond::Always => true,

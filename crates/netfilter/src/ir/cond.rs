@@ -2,6 +2,7 @@
 
 use packet_set::{Field, RangeSet};
 
+use super::ct_status;
 use super::fib::Fib;
 
 /// Which interface is meant.
@@ -104,6 +105,20 @@ impl Cond {
             Self::Never => Self::Always,
             Self::Not(inner) => *inner,
             cond => Self::Not(Box::new(cond)),
+        }
+    }
+
+    /// Whether it asks of a connection's status more than what is known of it: a comparison of the
+    /// whole (`ct status != dnat`) reads also the bits that say that translations are done with the
+    /// packet, which come with the hooks that other tables use (nf_nat_core.c, nf_nat_inet_fn).
+    pub(crate) fn reads_whole_status(&self) -> bool {
+        match self {
+            Self::In(field, _) => *field == Field::CT_STATUS,
+            Self::Masked { field, mask, .. } => {
+                *field == Field::CT_STATUS && mask & ct_status::NAT_DONE != 0
+            }
+            Self::Tuple(fields, _) => fields.contains(&Field::CT_STATUS),
+            _ => false,
         }
     }
 

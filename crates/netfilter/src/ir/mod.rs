@@ -67,6 +67,8 @@ pub mod ct_status {
     pub const SNAT: u128 = 1 << 4;
     /// IPS_DST_NAT.
     pub const DNAT: u128 = 1 << 5;
+    /// IPS_SRC_NAT_DONE and IPS_DST_NAT_DONE.
+    pub const NAT_DONE: u128 = 3 << 7;
     /// IPS_DYING.
     pub const DYING: u128 = 1 << 9;
 }

@@ -23,6 +23,10 @@ impl Engine<'_> {
         cond: &Cond,
         unknown: &mut Vec<String>,
     ) -> Result<Diagram, Exceeded> {
+        if cond.reads_whole_status() {
+            unknown.push("the whole status of the connection".to_owned());
+            return Ok(PERHAPS);
+        }
         match cond {
             Cond::Always => Ok(ALWAYS),
             Cond::Never => Ok(NEVER),

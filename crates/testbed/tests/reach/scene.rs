@@ -341,7 +341,7 @@ pub(crate) fn expect<'e>(text: &'e str, decided_by: &'e str) -> Expected<'e> {
 }
 
 /// An address of the lab over IPv4.
-fn v4(number: u8) -> IpAddr {
+pub(crate) fn v4(number: u8) -> IpAddr {
     Ipv4Addr::new(192, 0, 2, number).into()
 }
 

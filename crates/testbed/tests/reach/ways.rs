@@ -1,10 +1,11 @@
 //! What is no filter and still decides: routes, reverse paths, queues, translations, programs.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use serde_json::json;
+use testbed::Reply;
 
-use crate::scene::{Scene, Wire, contains, expect};
+use crate::scene::{LIMIT, Scene, Wire, contains, expect, v4};
 use crate::seen::AGENT;
 
 /// With a strict reverse path, who arrives by another way than the answer would leave is kept out; by
@@ -57,6 +58,57 @@ fn answers_by_the_interface_of_the_socket() {
     // A rule for what leaves by that interface is for such sockets alone.
     scene.run("ip rule add oif host0 prohibit; ip -6 rule add pref 1 oif host0 lookup main");
     scene.check(&[expect("[::]:90 ipv4 open", ""), expect("[::]:90 ipv6 open", "")]);
+}
+
+/// Neighbours write to loopback where an interface takes that, and a translation leads there from
+/// everywhere.
+#[test]
+fn loopback_from_elsewhere() {
+    let scene = Scene::boot("loopback");
+    scene.seen.start("inside", &["tcp:127.0.0.1:631"]);
+    let host = v4(scene.number).to_string();
+    let inside = |command: &str| {
+        let words: Vec<&str> = command.split(' ').collect();
+        scene.first().netns().run(&words).unwrap().ok().unwrap();
+    };
+    inside("ip address del 127.0.0.1/8 dev lo");
+    inside(&format!("ip route add 127.0.0.1 via {host}"));
+    inside("sysctl -qw net.ipv4.conf.eth0.route_localnet=1");
+    let check = |verdict: &str, to: SocketAddr, expect: Reply| {
+        let listing = scene.seen.list();
+        let reach = &listing.one("tcp", "127.0.0.1", Some(631)).0["ipv4"];
+        assert_eq!(reach["verdict"], verdict, "{reach:#}");
+        assert_eq!(scene.first().connect(to, LIMIT).unwrap(), expect, "{to}: {reach:#}");
+    };
+    let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 631));
+    check("host_only", loopback, Reply::TimedOut);
+    scene.run("sysctl -qw net.ipv4.conf.host0.route_localnet=1");
+    check("on_link", loopback, Reply::Connected);
+    scene.run(
+        "nft 'table ip t { chain pre { type nat hook prerouting priority dstnat;
+             tcp dport 6310 dnat to 127.0.0.1:631; }; }'",
+    );
+    check("open", SocketAddr::new(scene.address(Wire::V4), 6310), Reply::Connected);
+}
+
+/// A port that lets in only what was translated is open by the port that is translated to it.
+#[test]
+fn a_redirect_past_a_shut_port() {
+    let scene = Scene::boot("redirect");
+    scene.run(
+        "nft 'table inet t {
+             chain pre { type nat hook prerouting priority dstnat; tcp dport 443 redirect to :80; }
+             chain in { type filter hook input priority 0; ct status & dnat == 0 tcp dport 80 drop; }
+         }'",
+    );
+    let listing = scene.seen.list();
+    for (wire, family) in [(Wire::V4, "ipv4"), (Wire::V6, "ipv6")] {
+        let reach = &listing.one("tcp", "::", Some(80)).0[family];
+        assert_eq!(reach["verdict"], "open", "{reach:#}");
+        let to = |port| SocketAddr::new(scene.address(wire), port);
+        assert_eq!(scene.first().connect(to(443), LIMIT).unwrap(), Reply::Connected);
+        assert_eq!(scene.first().connect(to(80), LIMIT).unwrap(), Reply::TimedOut);
+    }
 }
 
 /// Whoever does not accept fills its queue, and then nobody gets through.
