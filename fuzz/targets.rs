@@ -38,6 +38,7 @@ pub(crate) const ALL: &[Target] = &[
     target("dpkg_diversions", owners::dpkg_diversions),
     target("dpkg_list", owners::dpkg_list),
     target("dpkg_status", owners::dpkg_status),
+    target("firewalld_zone", judge::boot::fuzz_firewalld),
     target("generic_message", sockets::generic_message),
     target("inet_diag_message", sockets::inet_diag_message),
     target("ipset", ipset),

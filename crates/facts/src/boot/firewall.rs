@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// Something that loads packet filter rules. Sorted.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct FirewallLoader {
     /// What it is: `nftables`, `netfilter-persistent`, `ufw`, `firewalld`, `docker` …
     pub name: String,

@@ -31,6 +31,7 @@ use crate::Judgement;
 use crate::row::Row;
 use graph::{Graph, Runs, Started};
 
+pub use firewalld::fuzz as fuzz_firewalld;
 pub use future::{Again, Change, Event, Future};
 pub use reason::{AfterBoot, Hindrance, Link, Place, Reason, Verdict};
 

@@ -13,7 +13,7 @@ mod conditions;
 mod config;
 mod print;
 
-use facts::{FirewallLoader, RulesetText};
+use facts::{FirewallFile, FirewallLoader, RulesForm, RulesetText};
 
 use config::Config;
 
@@ -29,6 +29,24 @@ pub(super) fn ruleset(loader: &FirewallLoader) -> (RulesetText, Vec<String>) {
 pub(super) fn forgets_interfaces(loader: &FirewallLoader) -> bool {
     let said = config::setting(loader, "FlushAllOnReload");
     !said.is_some_and(|value| matches!(value.to_ascii_lowercase().as_str(), "no" | "false"))
+}
+
+/// Takes arbitrary bytes as a zone of firewalld, and makes the ruleset of it: one that can be read,
+/// whatever names stand there.
+///
+/// # Panics
+/// It cannot be read.
+pub fn fuzz(bytes: &[u8]) {
+    let files = vec![FirewallFile {
+        path: "/etc/firewalld/zones/public.xml".to_owned(),
+        form: RulesForm::Firewalld,
+        text: String::from_utf8_lossy(bytes).into_owned(),
+    }];
+    let loader =
+        FirewallLoader { name: "firewalld".to_owned(), files, ..FirewallLoader::default() };
+    let (made, _) = ruleset(&loader);
+    let read = netfilter::rules::load(&[(made.name.as_str(), made.text.as_bytes())]);
+    assert!(read.is_ok(), "no ruleset was made: {:?}\n{}", read.err(), made.text);
 }
 
 #[cfg(test)]
