@@ -3,12 +3,16 @@
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::LazyLock;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use testbed::{Host, HostOptions, Lab};
 
 /// Where the program is in the host.
 const WHYOPEN: &str = "/usr/local/bin/whyopen";
+
+/// How long after a boot settings may still change.
+const LATE: Duration = Duration::from_secs(60);
 
 /// The program under test.
 pub(crate) static BINARY: LazyLock<PathBuf> = LazyLock::new(|| {
@@ -64,11 +68,25 @@ impl Settled {
         Told(serde_json::from_str(&text).unwrap())
     }
 
-    /// Boots the host anew, and fails unless every setting is what was predicted. How many were.
+    /// Boots the host anew, and fails unless every setting becomes what was predicted: some are
+    /// written only after the boot, when a connection is up. How many were predicted.
     #[track_caller]
     pub(crate) fn boots_as_predicted(&mut self) -> usize {
         let told = self.settings();
         self.host.reboot().unwrap();
+        let start = Instant::now();
+        loop {
+            let (predicted, wrong) = self.compare(&told);
+            if wrong.is_empty() {
+                return predicted;
+            }
+            assert!(start.elapsed() < LATE, "{wrong:#?}");
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    }
+
+    /// How many settings were predicted, and those that are not so.
+    fn compare(&self, told: &Told) -> (usize, Vec<String>) {
         let (mut predicted, mut wrong) = (0, Vec::new());
         for setting in told.0["settings"].as_array().unwrap() {
             let Some(then) = setting["after_boot"].as_str() else { continue };
@@ -79,12 +97,11 @@ impl Settled {
             let found = found.split_whitespace().collect::<Vec<_>>().join(" ");
             predicted += 1;
             if found != then {
-                wrong
-                    .push(format!("{path}: predicted {then} ({}), is {found}", setting["because"]));
+                let because = &setting["because"];
+                wrong.push(format!("{path}: predicted {then} ({because}), is {found}"));
             }
         }
-        assert!(wrong.is_empty(), "{wrong:#?}");
-        predicted
+        (predicted, wrong)
     }
 }
 
