@@ -189,15 +189,18 @@ impl<'h> Answers<'h> {
             }
         }
         seen.timed_out |= matches!(doubt, Some(Because::Program(_)));
-        let diverter = self.home.programs.iter().find(|program| program.diverts);
-        match diverter {
-            Some(program) => Made {
-                must: Sources::none(self.wire),
-                may: self.sources(RangeSet::from(0..=self.wire.max())),
-                doubt: Some(Because::Program(program.label.clone())),
-                seen: Seen { timed_out: true, ..seen },
-            },
-            None => Made { must, may, doubt, seen },
+        let Some(chooser) = self.home.chooser() else { return Made { must, may, doubt, seen } };
+        // Whom a program takes away from this socket we do not know; what a rule takes is no longer
+        // certain already.
+        let takes = self.home.programs.iter().any(|program| program.diverts);
+        if must.is_everyone() && !takes {
+            return Made { must, may, doubt, seen };
+        }
+        Made {
+            must: if takes { Sources::none(self.wire) } else { must },
+            may: self.sources(RangeSet::from(0..=self.wire.max())),
+            doubt: Some(Because::Program(chooser.to_owned())),
+            seen: Seen { timed_out: true, ..seen },
         }
     }
 

@@ -1,19 +1,19 @@
 //! Ports that are open through a translation of the destination: `DNAT`, `redirect`, and what
 //! container engines and Kubernetes make of them.
 
-use std::net::{IpAddr, SocketAddr};
+use std::collections::BTreeSet;
 
 use facts::{Port, Protocol};
 use netfilter::ir::{Nat, NatKind, Step};
 use netfilter::symbolic::{Asked, EvaluateError};
 use packet_set::{Budget, RangeSet};
 
-use super::all::on_the_wire;
 use super::answers::{Set, joined};
 use super::home::Home;
-use super::{Arrival, Because, ClientSees, Reach, Verdict, Wire, combine, inner, lists};
+use super::leads::Behind;
+use super::{Because, ClientSees, Reach, Verdict, Wire, combine, inner};
 use crate::Judgement;
-use crate::row::{Row, Scope, plain};
+use crate::row::{Row, Scope};
 
 /// A port of this host that leads elsewhere.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,20 +114,20 @@ fn translates(home: &Home, wire: Wire) -> bool {
 }
 
 /// What is looked at.
-struct At<'j, 'a> {
-    judgement: &'j Judgement<'a>,
-    namespace: usize,
-    home: &'j Home,
-    wire: Wire,
-    protocol: Protocol,
+pub(super) struct At<'j, 'a> {
+    pub(super) judgement: &'j Judgement<'a>,
+    pub(super) namespace: usize,
+    pub(super) home: &'j Home,
+    pub(super) wire: Wire,
+    pub(super) protocol: Protocol,
 }
 
 /// One translation of some ports, while its ways are gathered.
-struct Found {
-    ports: (u16, u16),
-    nat: Nat,
-    out: Option<String>,
-    sets: Vec<Set>,
+pub(super) struct Found {
+    pub(super) ports: (u16, u16),
+    pub(super) nat: Nat,
+    pub(super) out: Option<String>,
+    pub(super) sets: Vec<Set>,
 }
 
 impl At<'_, '_> {
@@ -166,48 +166,54 @@ impl At<'_, '_> {
         Ok(())
     }
 
-    /// Adds the ports of a translation, one by one where they are few.
+    /// Adds the ports of a translation, one by one where they are few, or where each leads to itself:
+    /// then those that someone listens on.
     fn add(&self, found: &Found, list: &mut Vec<Entry>) {
         let (first, last) = found.ports;
-        if last.saturating_sub(first) >= LONG_RUN {
-            return self.add_ports(found, (first, last), list);
+        if last.saturating_sub(first) < LONG_RUN {
+            for port in first..=last {
+                self.add_ports(found, (port, port), list);
+            }
+            return;
         }
-        for port in first..=last {
-            self.add_ports(found, (port, port), list);
+        let places = self.places(found);
+        if found.nat.port.is_none() && (found.out.is_none() || !places.is_empty()) {
+            let rows = self.judgement.rows.iter().filter(|row| places.contains(&row.namespace));
+            let ports = rows.filter(|row| self.is_served(row)).filter_map(Row::port);
+            let ports: BTreeSet<u16> = ports.map(|port| port.0).collect();
+            for port in ports.range(first..=last) {
+                self.add_ports(found, (*port, *port), list);
+            }
+            if places.iter().all(|place| self.is_listed(*place)) {
+                return;
+            }
         }
+        self.add_ports(found, (first, last), list);
     }
 
     fn add_ports(&self, found: &Found, (port, last): (u16, u16), list: &mut Vec<Entry>) {
         let sides = self.home.sides(self.wire);
-        let target = self.target(found, port);
+        let target = self.target(found, port, last);
         let (must, may, doubt) = joined(&found.sets, sides);
         let connects = self.protocol != Protocol::UDP;
         let sees = if connects { ClientSees::Connected } else { ClientSees::Answered };
         let mut reach = combine::reach(self.wire, sides, (must, may), doubt, Some(sees));
         let mut leads = Vec::new();
         match &target.behind {
-            Behind::Here(receivers) => {
+            Behind::Nothing => return,
+            Behind::Sockets(receivers) => {
                 let wire = self.wire;
                 for receiver in receivers {
-                    let reach = self.received(&reach, receiver);
+                    let reach = mixed(self.received(&reach, receiver));
                     leads.push(Lead { row: receiver.row, wire, reach });
                 }
                 let all = leads.iter().map(|lead| lead.reach.clone());
                 let all = all.reduce(|a, b| combine::either(wire, sides, &a, &b));
-                let Some(all) = all else { return };
-                reach = all;
+                reach = all.unwrap_or(reach);
             }
             Behind::Closed => {
                 reach = Reach::nobody(self.wire, Verdict::Blocked, Because::NothingListens);
                 reach.client_sees = Some(ClientSees::Refused);
-            }
-            Behind::Row(row) => {
-                let own = self.judgement.reach_within(*row, self.wire);
-                if let Some(own) = own {
-                    reach = combine::both(self.wire, sides, &reach, own);
-                    reach.client_sees = Some(sees);
-                }
-                leads.push(Lead { row: *row, wire: self.wire, reach: mixed(reach.clone()) });
             }
             Behind::Unknown => {}
         }
@@ -246,124 +252,6 @@ impl At<'_, '_> {
             leads,
         });
     }
-
-    /// Where a translation leads.
-    fn target(&self, found: &Found, port: u16) -> Target {
-        let to_port = found.nat.port.map_or(port, |(first, _)| first);
-        let several = found.nat.port.is_some_and(|(first, last)| first != last)
-            || found.nat.address.is_some_and(|(first, last)| first != last);
-        if found.out.is_none() {
-            let leads_to = format!(":{to_port}");
-            let behind = Behind::Here(self.receivers(&found.nat, port));
-            return Target { leads_to, container: None, behind };
-        }
-        let Some((address, _)) = found.nat.address else {
-            let leads_to = format!("its own address, port {to_port}");
-            return Target { leads_to, container: None, behind: Behind::Unknown };
-        };
-        let address = self.wire.address(address);
-        let more = if several { " and others" } else { "" };
-        let leads_to = format!("{}{more}", SocketAddr::new(address, to_port));
-        let home = self.judgement.namespaces.iter().position(|namespace| {
-            inner::is_inner(self.judgement, namespace) && namespace.interface_of(address).is_some()
-        });
-        let container = home
-            .and_then(|at| self.judgement.namespaces.get(at)?.container.clone())
-            .or_else(|| self.container_at(address));
-        let behind = match home {
-            Some(at) if !several => match self.row(at, to_port, Some(address)) {
-                Some(row) => Behind::Row(row),
-                None if self.is_listed(at) => Behind::Closed,
-                None => Behind::Unknown,
-            },
-            _ => Behind::Unknown,
-        };
-        Target { leads_to, container, behind }
-    }
-
-    /// The sockets of this namespace that may get what is translated so and delivered here.
-    fn receivers(&self, nat: &Nat, port: u16) -> Vec<Receiver> {
-        let (first, last) = nat.port.unwrap_or((port, port));
-        // `redirect` takes an address of the interface.
-        let address = nat.address.filter(|(first, last)| first == last);
-        let address = address.map(|(address, _)| self.wire.address(address));
-        let of_range = nat.address.is_some() && address.is_none();
-        let receiver = |row: &Row<'_>| {
-            let bound = plain(row.socket.local.address);
-            let protocol = on_the_wire(row, self.wire);
-            let fits = row.namespace == self.namespace
-                && row.port().is_some_and(|port| (first..=last).contains(&port.0))
-                && protocol == Some(self.protocol)
-                && row.arrival(self.wire) != Arrival::No
-                && match address {
-                    Some(address) => bound.is_unspecified() || bound == address,
-                    None => of_range || !bound.is_loopback(),
-                };
-            let certain = first == last
-                && row.arrival(self.wire) == Arrival::Yes
-                && row.socket.device.is_none()
-                && (bound.is_unspecified() || Some(bound) == address);
-            fits.then_some(Receiver { row: row.at, certain })
-        };
-        self.judgement.rows.iter().filter(|row| row.is_open()).filter_map(receiver).collect()
-    }
-
-    /// Who of those that are translated reaches one of these sockets: as far as its own lists and
-    /// queue let them.
-    fn received(&self, reach: &Reach, receiver: &Receiver) -> Reach {
-        let Some(row) = self.judgement.rows.get(receiver.row) else { return reach.clone() };
-        let sides = self.home.sides(self.wire);
-        let lists = lists::of(self.judgement, row, self.wire);
-        let mut doubt = lists.doubt;
-        if row.accept_queue().is_some_and(|queue| queue.now > queue.max) {
-            doubt = Some(Because::QueueFull);
-        } else if !receiver.certain {
-            doubt = doubt.or_else(|| Some(Because::Doubts(vec![WHICH.to_owned()])));
-        }
-        let all = || RangeSet::from(0..=self.wire.max());
-        let may = lists.passes.unwrap_or_else(all);
-        let must = if doubt.is_some() { RangeSet::empty() } else { may.clone() };
-        let gate = combine::reach(self.wire, sides, (must, may), doubt, None);
-        let sees = reach.client_sees;
-        mixed(Reach { client_sees: sees, ..combine::both(self.wire, sides, reach, &gate) })
-    }
-
-    /// The row that receives packets to a port, and to this address.
-    fn row(&self, namespace: usize, port: u16, address: Option<IpAddr>) -> Option<usize> {
-        let fits = |row: &&Row<'_>| {
-            let bound = plain(row.socket.local.address);
-            let protocol = row.socket.protocol;
-            let same = protocol == self.protocol
-                || protocol == Protocol::MPTCP && self.protocol == Protocol::TCP;
-            row.namespace == namespace
-                && row.port() == Some(Port(port))
-                && same
-                && row.arrival(self.wire) == Arrival::Yes
-                && !bound.is_loopback()
-                && (bound.is_unspecified() || address.is_none_or(|address| address == bound))
-        };
-        self.judgement.rows.iter().find(fits).map(|row| row.at)
-    }
-
-    /// Whether all sockets of a namespace were listed.
-    fn is_listed(&self, namespace: usize) -> bool {
-        let fact = self.judgement.namespaces.get(namespace).and_then(|n| n.fact);
-        fact.is_some_and(|fact| fact.sockets.is_complete())
-    }
-
-    /// The container that has an address, as its engine's files tell.
-    fn container_at(&self, address: IpAddr) -> Option<String> {
-        let all = self.judgement.snapshot.containers.items().iter();
-        let mut with = all.filter(|container| container.addresses.contains(&address));
-        with.next().map(|container| container.name.clone())
-    }
-}
-
-/// Where a translation leads.
-struct Target {
-    leads_to: String,
-    container: Option<String>,
-    behind: Behind,
 }
 
 /// What clients see differs where not all of them get in.
@@ -373,27 +261,4 @@ fn mixed(reach: Reach) -> Reach {
         client_sees: if differs { Some(ClientSees::Mixed) } else { reach.client_sees },
         ..reach
     }
-}
-
-/// What is said of a socket that may be the one that a translation leads to.
-const WHICH: &str = "which address or port the translation takes";
-
-/// A socket that may get what is translated.
-struct Receiver {
-    /// Its row.
-    row: usize,
-    /// Whether it certainly gets it.
-    certain: bool,
-}
-
-/// What is there.
-enum Behind {
-    /// Sockets of this namespace. None: nothing that would make this host's port an open one.
-    Here(Vec<Receiver>),
-    /// A socket of a container: its row.
-    Row(usize),
-    /// A container in which nothing listens there.
-    Closed,
-    /// Another host, or what could not be read.
-    Unknown,
 }

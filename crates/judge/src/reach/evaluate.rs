@@ -99,9 +99,12 @@ fn beforehand(row: &Row<'_>, wire: Wire, home: &Home) -> Option<Reach> {
         return Some(Reach::unknown(wire, Because::V6OnlyNotTold));
     }
     // `::1` is never taken from elsewhere (ip6_input.c, ip6_rcv_core).
-    let is_taken = wire == Wire::Ipv4 && home.unread.is_empty() && home.world.takes_loopback();
+    let is_taken = wire == Wire::Ipv4 && home.world.takes_loopback();
     if row.scope == Scope::Loopback && !is_taken {
-        return Some(Reach::nobody(wire, Verdict::HostOnly, Because::Loopback));
+        return Some(match home.chooser().filter(|_| row.port().is_some()) {
+            Some(chooser) => Reach::unknown(wire, Because::Program(chooser.to_owned())),
+            None => Reach::nobody(wire, Verdict::HostOnly, Because::Loopback),
+        });
     }
     if row.socket.family == Family::Packet {
         return Some(Reach::unknown(wire, Because::SeesFramesPerhaps));

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use facts::{
     AttachPoint, Attached, IfIndex, Link, NetNamespace, OtherNetns, Part, RulesetDump, RulesetText,
 };
-use netfilter::ir::{Note, Place, Ruleset};
+use netfilter::ir::{Note, Place, Ruleset, Step, Verdict};
 use netfilter::symbolic::silences;
 use netfilter::world::{Dropped, Silence, World};
 use packet_set::{Budget, RangeSet};
@@ -24,6 +24,8 @@ pub(crate) struct Home {
     pub(crate) world: World,
     /// Programs that can drop packets.
     pub(crate) programs: Vec<Program>,
+    /// A rule that gives packets to a socket of its choice (`tproxy`), whatever they are addressed to.
+    pub(crate) proxy: Option<String>,
     sides: [Sides; 2],
 }
 
@@ -86,11 +88,19 @@ impl Home {
         world.silence(silent.unwrap_or_else(|_| not_known(&world)));
         Self {
             unread,
+            proxy: proxy(&ruleset),
             ruleset,
             sides: Wire::BOTH.map(|wire| sides(fact, &world, wire)),
             world,
             programs: fact.map(programs).unwrap_or_default(),
         }
+    }
+
+    /// What gives packets to a socket of its choice, whatever they are addressed to: then a socket can
+    /// be reached by others than its own address and port let in.
+    pub(crate) fn chooser(&self) -> Option<&str> {
+        let program = self.programs.iter().find(|program| program.diverts);
+        program.map(|program| program.label.as_str()).or(self.proxy.as_deref())
     }
 
     /// Its routing as sockets have it that are bound to this interface, or to none.
@@ -104,6 +114,23 @@ impl Home {
         let [four, six] = &self.sides;
         if wire == Wire::Ipv4 { four } else { six }
     }
+}
+
+/// The first rule with `tproxy`, as text.
+fn proxy(ruleset: &Ruleset) -> Option<String> {
+    let takes = |step: &Step| match step {
+        Step::Select(list) => list.iter().any(|(_, verdict)| match verdict {
+            Verdict::Queue(text) | Verdict::Unknown(text) => {
+                let name = text.trim_start_matches("-j ").split(' ').next().unwrap_or_default();
+                name.eq_ignore_ascii_case("tproxy")
+            }
+            _ => false,
+        }),
+        _ => false,
+    };
+    let chains = ruleset.tables.iter().flat_map(|table| &table.chains);
+    let mut rules = chains.flat_map(|chain| &chain.rules);
+    rules.find(|rule| rule.steps.iter().any(takes)).map(|rule| rule.text.clone())
 }
 
 /// Whether neighbours find each other is known of no interface.

@@ -18,6 +18,7 @@ mod entries;
 mod evaluate;
 mod home;
 mod inner;
+mod leads;
 mod listener;
 pub(crate) mod lists;
 mod reason;

@@ -401,4 +401,27 @@ fn what_translations_lead_to() {
     check(closed, "", &["127.0.0.1:631"], &["631 blocked TimedOut"]);
     check("", "", &["127.0.0.1:631"], &["631 on_link 192.0.2.0/24 Connected"]);
     check(closed, "tcp dport 80 dnat to 127.0.0.1:631", &["127.0.0.1:631"], &["631 open"]);
+    // All ports, each to itself.
+    let all = "ip daddr 192.0.2.10 meta l4proto tcp dnat to 127.0.0.1";
+    check(closed, all, &["127.0.0.1:631"], &["631 open"]);
+    let range = "tcp dport 9000 dnat to 127.0.0.1:600-700";
+    check(closed, range, &["127.0.0.1:631"], &["631 unknown none..0.0.0.0/0 Mixed"]);
+}
+
+/// A rule with tproxy gives packets to whatever socket it names, and so does a program.
+#[test]
+fn what_chooses_the_socket() {
+    let rule = "table ip t {\nchain pre {\ntype filter hook prerouting priority mangle;\n\
+                tcp dport 80 tproxy to 127.0.0.1:8080 accept\n}\n}\n";
+    let unknown = "unknown none..0.0.0.0/0";
+    check(rule, ("tcp", "127.0.0.1:8080"), [unknown, "-"]);
+    let rule = input("drop", "") + rule;
+    let mixed = format!("{unknown} Mixed");
+    check(&rule, ("tcp", "0.0.0.0:8080"), [&mixed, "-"]);
+    let rule = rule.replace("policy drop", "policy accept");
+    check(&rule, ("tcp", "0.0.0.0:22"), ["open", "-"]);
+    let mut host = Sample::new();
+    host.attached(AttachPoint::SocketLookup, 0, "steer");
+    host.bind("tcp", "127.0.0.1:8080", &[]);
+    assert_eq!(verdicts(&host.build())[0], unknown);
 }

@@ -44,7 +44,7 @@ impl FromStr for Spec {
 
     /// `KIND[:WHERE][,OPTION]...` with the kinds `tcp`, `mptcp`, `bound`, `connect`, `udp`,
     /// `udplite` (WHERE is an address and port), `raw4`, `raw6` (WHERE is a protocol's number),
-    /// `ping4`, `ping6` and `packet`; the options `v6only`, `dual`, `reuseport`,
+    /// `ping4`, `ping6` and `packet`; the options `v6only`, `dual`, `reuseport`, `transparent`,
     /// `backlog=N` and `device=INTERFACE`.
     fn from_str(text: &str) -> std::result::Result<Self, String> {
         let mut parts = text.split(',');
@@ -116,7 +116,10 @@ impl Spec {
             sockopt::set_ipv6_v6only(&fd, self.has("v6only"))?;
         }
         if let Some(device) = self.value("device") {
-            bind_to_device(&fd, device)?;
+            set(&fd, libc::SOL_SOCKET, libc::SO_BINDTODEVICE, device.as_bytes())?;
+        }
+        if self.has("transparent") {
+            set(&fd, libc::SOL_IP, libc::IP_TRANSPARENT, &1_i32.to_ne_bytes())?;
         }
         bind(&fd, &at)?;
         Ok(fd)
@@ -141,21 +144,14 @@ impl Spec {
     }
 }
 
-/// `SO_BINDTODEVICE` (socket(7)).
-#[allow(unsafe_code, reason = "neither std nor rustix has this option")]
-fn bind_to_device(fd: &OwnedFd, device: &str) -> Result<()> {
-    let length = libc::socklen_t::try_from(device.len())
+/// Sets a socket option that neither std nor rustix has.
+#[allow(unsafe_code, reason = "neither std nor rustix has these options")]
+fn set(fd: &OwnedFd, level: libc::c_int, option: libc::c_int, value: &[u8]) -> Result<()> {
+    let length = libc::socklen_t::try_from(value.len())
         .map_err(|error| Error::new(ErrorKind::InvalidInput, error))?;
-    // SAFETY: the kernel reads `length` bytes of the name, which outlives the call.
-    let failed = unsafe {
-        libc::setsockopt(
-            fd.as_raw_fd(),
-            libc::SOL_SOCKET,
-            libc::SO_BINDTODEVICE,
-            device.as_ptr().cast(),
-            length,
-        )
-    };
+    // SAFETY: the kernel reads `length` bytes of the value, which outlives the call.
+    let failed =
+        unsafe { libc::setsockopt(fd.as_raw_fd(), level, option, value.as_ptr().cast(), length) };
     if failed == 0 { Ok(()) } else { Err(Error::last_os_error()) }
 }
 

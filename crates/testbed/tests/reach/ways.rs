@@ -89,6 +89,35 @@ fn loopback_from_elsewhere() {
              tcp dport 6310 dnat to 127.0.0.1:631; }; }'",
     );
     check("open", SocketAddr::new(scene.address(Wire::V4), 6310), Reply::Connected);
+    // All ports, each to itself; what is written to loopback itself is dropped.
+    scene.run(
+        "nft flush ruleset
+         nft 'table ip t {
+             chain pre { type nat hook prerouting priority dstnat;
+                 tcp dport != 22 dnat to 127.0.0.1; }
+             chain in { type filter hook input priority 0;
+                 ip daddr 127.0.0.0/8 ct status & dnat == 0 drop; }
+         }'",
+    );
+    check("open", SocketAddr::new(scene.address(Wire::V4), 631), Reply::Connected);
+}
+
+/// A rule gives packets to a socket that they are not addressed to.
+#[test]
+fn a_rule_that_chooses_the_socket() {
+    let scene = Scene::boot("tproxy");
+    scene.seen.start("proxy", &["tcp:127.0.0.1:8080,transparent"]);
+    scene.run(
+        "nft 'table ip t { chain pre { type filter hook prerouting priority mangle;
+             tcp dport 443 tproxy to 127.0.0.1:8080 meta mark set 1 accept; }; }'
+         ip rule add fwmark 1 lookup 100; ip route add local default dev lo table 100",
+    );
+    let listing = scene.seen.list();
+    let reach = &listing.one("tcp", "127.0.0.1", Some(8080)).0["ipv4"];
+    assert_eq!(reach["verdict"], "unknown", "{reach:#}");
+    assert_eq!(reach["may"], json!(["0.0.0.0/0"]), "{reach:#}");
+    let to = SocketAddr::new(scene.address(Wire::V4), 443);
+    assert_eq!(scene.first().connect(to, LIMIT).unwrap(), Reply::Connected);
 }
 
 /// A port that lets in only what was translated is open by the port that is translated to it.
